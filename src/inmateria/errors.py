@@ -1,0 +1,78 @@
+"""Everything that can go wrong, named.
+
+One root, `InMateriaError`; each leaf is also the builtin error that it is, so
+that `except ValueError` works as a user expects. A message gives the value,
+the unit, the limit and the fix, in one line.
+"""
+
+
+class InMateriaError(Exception):
+    """Root of all errors that inmateria raises on purpose."""
+
+
+class ParameterError(InMateriaError, ValueError):
+    """A physical or numerical parameter has no meaning (negative radius, zero kelvin)."""
+
+
+class ShapeError(InMateriaError, ValueError):
+    """An array has the wrong shape."""
+
+
+class NotFiniteError(InMateriaError, ValueError):
+    """An array holds NaN or infinity where a number is needed."""
+
+
+class TerminalError(InMateriaError, LookupError):
+    """A terminal or output does not exist on this device."""
+
+
+class VoltageLimitError(InMateriaError, ValueError):
+    """A voltage lies outside what the terminal may see."""
+
+
+class SlewLimitError(InMateriaError, ValueError):
+    """A waveform moves a terminal faster than allowed."""
+
+
+class ConvergenceError(InMateriaError, ArithmeticError):
+    """A solve did not reach its tolerance; its result is never returned as an answer."""
+
+
+class ConfigurationError(InMateriaError, ValueError):
+    """A configuration file or flag is wrong."""
+
+
+class TaskError(InMateriaError, ValueError):
+    """A task cannot be set on this device."""
+
+
+class TrainingError(InMateriaError, RuntimeError):
+    """A fit or a search failed (diverged, no data left, method unknown)."""
+
+
+class DataFileError(InMateriaError, OSError):
+    """A data file is missing, truncated or not what it claims to be."""
+
+
+class DataIntegrityError(DataFileError):
+    """An array in a file does not match its checksum."""
+
+
+class SchemaVersionError(DataFileError):
+    """A file was written by a newer inmateria."""
+
+
+class ModelFileError(InMateriaError, OSError):
+    """A model file is missing, damaged or would run code when loaded."""
+
+
+class StorageError(InMateriaError, OSError):
+    """Writing failed (disk full, no permission); what was written before stays valid."""
+
+
+class StoppedError(InMateriaError, RuntimeError):
+    """The user or the system asked to stop (Ctrl-C, TERM, HUP); the rig is at 0 V."""
+
+
+class MissingExtraError(InMateriaError, ImportError):
+    """An optional dependency is not installed; the message names the extra."""

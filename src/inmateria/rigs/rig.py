@@ -1,0 +1,45 @@
+"""What a rig is: the converters between a computer and a device."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from numpy.typing import ArrayLike
+
+from inmateria.devices.device import FloatArray, Terminal
+
+
+@runtime_checkable
+class Rig(Protocol):
+    """Plays voltages and records currents, sample by sample.
+
+    A rig holds its last voltage between two calls, and everything with memory
+    in it (noise, filters) goes on where it stopped: two calls with the halves
+    of a waveform give what one call with the whole gives.
+    """
+
+    @property
+    def terminals(self) -> tuple[Terminal, ...]:
+        """Driven terminals, in the order of a waveform's first axis."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Measured outputs, in the order of a recording's first axis."""
+
+    @property
+    def rate(self) -> float:
+        """Samples per second, Hz, the same for all channels."""
+
+    @property
+    def current_range_na(self) -> float:
+        """Largest current that the chain can tell, nA; infinite where nothing clips."""
+
+    @property
+    def fidelity(self) -> str:
+        """``"simulation"`` or ``"measurement"``."""
+
+    def play(self, voltage: ArrayLike) -> FloatArray:
+        """(n_terminals, n_samples) V at `rate` to (n_outputs, n_samples) nA."""
+
+    def describe(self) -> dict[str, Any]:
+        """Device and instrument chain as plain JSON values."""
