@@ -1,0 +1,1 @@
+"""Measurements: their schema, files, journals, sampling designs and run folders."""
