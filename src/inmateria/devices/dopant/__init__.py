@@ -1,0 +1,1 @@
+"""Dopant networks: hopping conduction between acceptors in a disc with rim electrodes."""

@@ -1,0 +1,246 @@
+"""Mean field with the pair term: the default engine.
+
+Each site has a mean occupation; a hop's cost is averaged over the other sites
+but exact in the two that take part. See `meanfield_kernel` for the equations.
+Independent of N in quality, 3 % off Monte Carlo in a good device and up to
+20 % in a bad one (sites that exchange a hole faster than either does anything
+else want a joint probability).
+
+A batch is cut into blocks that run on all cores. Inside a block each point
+starts from its neighbour where their voltages are close, and from half filling
+otherwise; both end at the same solution, to the solver's tolerance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from inmateria.devices.dopant.meanfield_kernel import (
+    TOLERANCE,
+    adjoint_gradient,
+    factorise,
+    flows,
+    inflow,
+    jacobian,
+    relax,
+)
+from inmateria.devices.dopant.model import HoppingModel
+from inmateria.devices.dopant.rates import rate_number
+from inmateria.errors import ConvergenceError
+
+FloatArray = NDArray[np.float64]
+
+# Points in a block; blocks are what the cores share out.
+BLOCK = 64
+# Two operating points this close (V, largest difference of any electrode) share a start.
+NEIGHBOUR_V = 0.1
+
+
+@dataclass
+class Occupations:
+    """Mean occupations to start the next solve from, and the voltages they belong to."""
+
+    voltage: FloatArray
+    value: FloatArray
+
+
+class MeanField:
+    """Steady state of a `HoppingModel` by mean field with the pair term.
+
+    Parameters
+    ----------
+    model : HoppingModel
+    rates : str
+        ``"glauber"`` or ``"miller-abrahams"``.
+    """
+
+    name = "meanfield"
+
+    def __init__(self, model: HoppingModel, *, rates: str = "glauber") -> None:
+        self.model = model
+        self.rule = rate_number(rates)
+        weight = model.pair_weight.sum(axis=1) + model.electrode_weight.sum(axis=1)
+        self._constants = (
+            model.electrode_basis / model.kt_ev,
+            # E_i counts the holes there are: - sum (1 - n_j) K_ij with the constant in eps_i.
+            model.site_energy_kt - model.pair_coulomb_kt.sum(axis=1),
+            model.pair_coulomb_kt,
+            model.pair_weight,
+            model.electrode_weight,
+            weight,
+        )
+
+    def current(self, voltage: FloatArray, *, start: Occupations | None = None) -> FloatArray:
+        """Net holes into every electrode per 1 / nu0.
+
+        Parameters
+        ----------
+        voltage : (n_points, n_electrodes) array, V
+        start : Occupations, optional
+            Where to start; holds the last point's occupations afterwards.
+
+        Returns
+        -------
+        (n_points, n_electrodes) array
+
+        Raises
+        ------
+        ConvergenceError
+            If a point did not converge: the message names it and its residual.
+        """
+        occupation = self._solve(voltage, start)
+        return _currents(voltage, occupation, self.model.kt_ev, *self._constants, self.rule)
+
+    def occupation(self, voltage: FloatArray) -> FloatArray:
+        """Mean occupation of every site, (n_points, n_electrodes) V to (n_points, n_sites)."""
+        return self._solve(voltage, None)
+
+    def gradient(self, voltage: FloatArray, outputs: tuple[int, ...]) -> FloatArray:
+        """Gradient of the currents into some electrodes to all voltages, by one adjoint solve.
+
+        Returns
+        -------
+        (n_points, n_outputs, n_electrodes) array, holes per 1 / nu0 and V
+        """
+        occupation = self._solve(voltage, None)
+        wanted = np.asarray(outputs, dtype=np.int64)
+        gradient, regular = _gradients(
+            voltage, occupation, self.model.kt_ev, *self._constants, self.rule, wanted
+        )
+        if not regular:
+            raise ConvergenceError(
+                "the Jacobian is singular at one of the operating points, so the gradient is "
+                "undefined there; move the voltages by a millivolt"
+            )
+        return gradient
+
+    def _solve(self, voltage: FloatArray, start: Occupations | None) -> FloatArray:
+        begin = np.full((1, self.model.n_sites), 0.5)
+        origin = np.full((1, self.model.n_electrodes), np.inf)
+        if start is not None:
+            begin[0], origin[0] = start.value, start.voltage
+        occupation, residual = _occupations(
+            voltage, begin[0], origin[0], self.model.kt_ev, *self._constants, self.rule
+        )
+        if len(residual) and not residual.max() < TOLERANCE:
+            worst = int(residual.argmax())
+            shown = ", ".join(f"{v:.4g}" for v in voltage[worst])
+            raise ConvergenceError(
+                f"the mean field did not converge at electrode voltages ({shown}) V: residual "
+                f"{residual[worst]:.1e}, wanted {TOLERANCE:.0e}; try other voltages or "
+                "the engine 'exact' for at most 9 acceptors"
+            )
+        if start is not None and len(voltage):
+            start.value, start.voltage = occupation[-1].copy(), voltage[-1].copy()
+        return np.asarray(occupation)
+
+
+@numba.njit(cache=True)
+def _workspace(sites, electrodes):  # type: ignore[no-untyped-def]
+    return (
+        np.empty(sites),
+        np.empty(sites),
+        np.empty(sites),
+        np.empty(sites),
+        np.empty(sites),
+        np.zeros((sites, sites)),
+        np.zeros((sites, electrodes + 1)),
+        np.zeros((sites, sites)),
+    )
+
+
+@numba.njit(cache=True, parallel=True)
+def _occupations(voltage, begin, origin, kt, basis, eps, K, w, we, S, rule):  # type: ignore[no-untyped-def]
+    points, electrodes = voltage.shape
+    sites = eps.shape[0]
+    occupation = np.empty((points, sites))
+    residual = np.empty(points)
+    blocks = (points + BLOCK - 1) // BLOCK
+    for block in numba.prange(blocks):
+        W = _workspace(sites, electrodes)
+        A = np.empty((sites, sites))
+        pivot = np.empty(sites, dtype=np.int64)
+        n = np.empty(sites)
+        volt = np.empty(electrodes)
+        v = np.empty(sites)
+        before = origin.copy()
+        n[:] = begin
+        usable = False
+        for p in range(block * BLOCK, min((block + 1) * BLOCK, points)):
+            apart = 0.0
+            for e in range(electrodes):
+                apart = max(apart, abs(voltage[p, e] - before[e]))
+                volt[e] = voltage[p, e] / kt
+                before[e] = voltage[p, e]
+            for i in range(sites):
+                s = 0.0
+                for e in range(electrodes):
+                    s += basis[i, e] * voltage[p, e]
+                v[i] = s
+            near = apart < NEIGHBOUR_V
+            done = -1
+            if near:
+                done, worst = relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, True, usable, W)
+            if done < 0:
+                n[:] = 0.5
+                done, worst = relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, False, False, W)
+            usable = done > 0
+            residual[p] = worst if done > 0 else max(worst, 1.0)
+            occupation[p] = n
+    return occupation, residual
+
+
+@numba.njit(cache=True, parallel=True)
+def _currents(voltage, occupation, kt, basis, eps, K, w, we, S, rule):  # type: ignore[no-untyped-def]
+    points, electrodes = voltage.shape
+    sites = eps.shape[0]
+    current = np.zeros((points, electrodes))
+    for p in numba.prange(points):
+        volt = voltage[p] / kt
+        R, G, E, _, _, D, T, M = _workspace(sites, electrodes)
+        v = basis @ voltage[p]
+        flows(v, volt, occupation[p], eps, K, w, we, rule, R, G, E)
+        inflow(volt, occupation[p], we, rule, E, current[p])
+    return current
+
+
+@numba.njit(cache=True, parallel=True)
+def _gradients(voltage, occupation, kt, basis, eps, K, w, we, S, rule, outputs):  # type: ignore[no-untyped-def]
+    points, electrodes = voltage.shape
+    sites = eps.shape[0]
+    gradient = np.zeros((points, outputs.shape[0], electrodes))
+    regular = np.ones(points, dtype=np.bool_)
+    for p in numba.prange(points):
+        volt = voltage[p] / kt
+        n = occupation[p]
+        R, G, E, _, adjoint, D, T, M = _workspace(sites, electrodes)
+        pivot = np.empty(sites, dtype=np.int64)
+        v = basis @ voltage[p]
+        flows(v, volt, n, eps, K, w, we, rule, R, G, E)
+        jacobian(volt, n, K, w, we, rule, E, D, T, M)
+        regular[p] = factorise(M, pivot)
+        if not regular[p]:
+            continue
+        for o in range(outputs.shape[0]):
+            adjoint_gradient(
+                outputs[o],
+                volt,
+                n,
+                K,
+                basis,
+                we,
+                rule,
+                E,
+                D,
+                T,
+                M,
+                pivot,
+                adjoint,
+                gradient[p, o],
+                kt,
+            )
+    return gradient, regular.all()
