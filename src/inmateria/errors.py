@@ -76,3 +76,7 @@ class StoppedError(InMateriaError, RuntimeError):
 
 class MissingExtraError(InMateriaError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
+
+
+class ParkingError(InMateriaError, RuntimeError):
+    """A rig could not be taken to 0 V; its terminals may still carry voltage."""
