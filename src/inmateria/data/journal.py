@@ -1,212 +1,27 @@
-"""The append-only file behind a recording: ``NAME.nc.part``.
+"""Recording into a journal: append-only, on the disk after every block, resumable.
 
-One line of JSON (the header), then blocks of rows. Every block carries its own
-checksums and is on the disk before the next one is measured, so whatever
-happens (a kill, a full disk, a power cut) all complete blocks are kept:
-
-    block = "IMJ1" | index | first row | rows | payload bytes | CRC-32 of these   (32 bytes)
-            payload: voltage <f8, current <f8, clipped i1, segment <i4
-            SHA-256 of all of the above                                           (32 bytes)
-
-Only the last block can be torn, since each is synced before the next begins. So
-damage with nothing behind it is a torn write and is cut off; damage with a
-block behind it is a damaged file and an error.
+Whatever happens (a kill, a full disk, a power cut), all complete blocks are
+kept. The format is that of `blocks`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import hashlib
-import json
 import os
-import struct
-import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+from inmateria.data.blocks import START, Header, JournalState, pack_block, read_journal
+from inmateria.data.measurement import verify_file
+from inmateria.data.netcdf import MeasurementWriter, storage_error, sync_folder, undisturbed
+from inmateria.data.provenance import canonical_json, plain
+from inmateria.data.schema import Rows
+from inmateria.errors import ConfigurationError, ShapeError, StorageError
 
-from inmateria.data.netcdf import MeasurementWriter, storage_error, sync_folder
-from inmateria.data.provenance import canonical_json, plain, utc_now
-from inmateria.data.schema import ROW_VARIABLES, VARIABLES, Rows, array_bytes, dataset_from_rows
-from inmateria.devices.device import Terminal
-from inmateria.errors import (
-    ConfigurationError,
-    DataFileError,
-    DataIntegrityError,
-    SchemaVersionError,
-    ShapeError,
-    StorageError,
-)
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-FORMAT = "inmateria.journal"
-VERSION = 1
-MAGIC = b"IMJ1"
-HEAD = struct.Struct("<4sIQIQI")
-DIGEST_SIZE = 32
 KEPT = "all rows before are kept; free space and run the same command again"
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a recording is.
-
-    Parameters
-    ----------
-    identity : mapping
-        What has to be the same for a recording to go on: design, device and
-        rig, terminals (name, low, high in V), outputs, rate, fidelity.
-    notes : mapping
-        What may differ from one session to the next: start time, parents.
-    n_rows : int
-        Rows of the finished recording.
-    """
-
-    identity: Mapping[str, Any]
-    notes: Mapping[str, Any]
-    n_rows: int
-
-    @property
-    def terminals(self) -> tuple[Terminal, ...]:
-        """The driven terminals."""
-        return tuple(Terminal(*entry) for entry in self.identity["terminals"])
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of the outputs."""
-        return tuple(self.identity["outputs"])
-
-    def line(self) -> bytes:
-        """The first line of the file, its own checksum included."""
-        body = canonical_json(
-            {"identity": self.identity, "notes": self.notes, "n_rows": self.n_rows}
-        )
-        digest = hashlib.sha256(body.encode()).hexdigest()
-        return (
-            f'{{"format":"{FORMAT}","version":{VERSION},"sha256":"{digest}","header":{body}}}\n'
-        ).encode()
-
-
-@dataclass(frozen=True)
-class JournalState:
-    """What a journal holds: its header, its complete blocks, where they end.
-
-    `sessions` are the first rows of the blocks at which a recording began or
-    was taken up again; `torn_bytes` the length of an incomplete last block.
-    """
-
-    path: Path
-    header: Header
-    blocks: tuple[tuple[int, int], ...]
-    n_rows: int
-    end: int
-    torn_bytes: int
-
-    def rows(self) -> Iterator[Rows]:
-        """The blocks, one after the other, each checked again while it is read."""
-        with open(self.path, "rb") as file:
-            for index, (offset, length) in enumerate(self.blocks):
-                file.seek(offset)
-                yield _parse_block(self.path, self.header, index, file.read(length))
-
-    def attributes(self) -> dict[str, Any]:
-        """Attributes of the measurement that these rows make."""
-        from inmateria.data.schema import attributes
-
-        identity, notes = self.header.identity, self.header.notes
-        return attributes(
-            rate_hz=identity["rate_hz"],
-            fidelity=identity["fidelity"],
-            device=identity["device"],
-            rig=identity["rig"],
-            design=identity["design"],
-            seed=identity["design"].get("seed"),
-            started_utc=notes["started_utc"],
-            finished_utc=utc_now(),
-            parents=notes["parents"],
-            planned_rows=self.header.n_rows,
-        )
-
-    def dataset(self) -> xr.Dataset:
-        """The rows so far, as a measurement in memory."""
-        parts = list(self.rows())
-        n_terminals, n_outputs = len(self.header.terminals), len(self.header.outputs)
-        empty = Rows(
-            np.empty((0, n_terminals)),
-            np.empty((0, n_outputs)),
-            np.empty((0, n_outputs), dtype=np.int8),
-            np.empty(0, dtype=np.int32),
-        )
-        block = Rows(
-            *(
-                np.concatenate([getattr(part, name) for part in (empty, *parts)])
-                for name in ROW_VARIABLES
-            )
-        )
-        return dataset_from_rows(
-            block,
-            terminals=self.header.terminals,
-            outputs=self.header.outputs,
-            attrs=self.attributes(),
-        )
-
-
-def journal_path(path: Path) -> Path:
-    """Where the journal of the recording `path` lies."""
-    return path.with_name(path.name + ".part")
-
-
-def read_journal(path: str | os.PathLike[str]) -> JournalState:
-    """Read and check a journal, block by block.
-
-    Raises
-    ------
-    DataFileError
-        If it is missing, no journal, or its header is incomplete.
-    DataIntegrityError
-        If a block other than a torn last one is damaged; the message names it.
-    SchemaVersionError
-        If a newer inmateria wrote it.
-    """
-    source = Path(path)
-    try:
-        with open(source, "rb") as file:
-            return _scan(source, file)
-    except FileNotFoundError as error:
-        raise DataFileError(f"{source} does not exist; check the path") from error
-    except OSError as error:
-        if isinstance(error, DataFileError):
-            raise
-        raise DataFileError(f"cannot read {source}: {error.strerror}; check the path") from error
-
-
-def recover_measurement(part: str | os.PathLike[str], *, path: Path | None = None) -> Path:
-    """Make a measurement file of an unfinished journal, which stays where it is.
-
-    Parameters
-    ----------
-    part : path of the journal, ``NAME.nc.part``
-    path : Path, optional
-        Where the file goes; by default ``NAME.recovered.nc`` beside it.
-
-    Raises
-    ------
-    DataFileError, DataIntegrityError, StorageError
-    """
-    source = Path(part)
-    state = read_journal(source)
-    stem = source.name.removesuffix(".part").removesuffix(".nc")
-    target = path or source.with_name(f"{stem}.recovered.nc")
-    if target.exists():
-        raise StorageError(f"{target} exists and is not overwritten; move it or name another file")
-    _convert(state, target)
-    return target
 
 
 class Journal:
@@ -269,7 +84,9 @@ class Journal:
             raise ShapeError(
                 f"{self._n_rows + len(block)} rows do not fit a recording of {self.header.n_rows}"
             )
-        data = _pack_block(self._n_blocks, self._n_rows, block)
+        data = pack_block(
+            block, index=self._n_blocks, session=self._session, first_row=self._n_rows
+        )
         self._write(data)
         self._n_blocks += 1
         self._n_rows += len(block)
@@ -288,12 +105,7 @@ class Journal:
             raise ShapeError(
                 f"{self.part} holds {self._n_rows} rows of {self.header.n_rows}; go on sampling"
             )
-        _convert(read_journal(self.part), self.path)
-        try:
-            self.part.unlink()
-            sync_folder(self.path.parent)
-        except OSError as error:
-            raise storage_error(self.part, error, kept=f"{self.path} is complete") from error
+        undisturbed(self._complete)
         self.close()
         return self.path
 
@@ -314,6 +126,14 @@ class Journal:
     ) -> None:
         self.close()
 
+    def _complete(self) -> None:
+        _convert(read_journal(self.part), self.path)
+        try:
+            self.part.unlink()
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise storage_error(self.part, error, kept=f"{self.path} is complete") from error
+
     def _lock(self) -> None:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -322,28 +142,29 @@ class Journal:
                 f"{self.part} is being written by another process; wait for it or choose "
                 "another file"
             ) from error
+        if os.fstat(self._handle).st_nlink == 0:
+            raise StorageError(f"{self.part} was finished by another process; open {self.path}")
 
     def _take_up(self, header: Header) -> None:
-        size = os.fstat(self._handle).st_size
-        start = os.pread(self._handle, size, 0) if size < (1 << 16) else b"\n"
-        self._end = 0
-        if b"\n" not in start:
-            # an empty file, or a header that was torn before its first sync
+        self._end = self._session = 0
+        if self._is_torn_header():
             self.header, self._n_rows, self._n_blocks = header, 0, 0
+            self._cut()
             self._write(header.line())
             sync_folder(self.part.parent)
             return
         state = read_journal(self.part)
-        differences = tuple(_differences(state.header.identity, plain(header.identity)))
-        if differences:
-            raise ConfigurationError(
-                f"{self.part} belongs to another recording: {differences[0]}"
-                + (f" (and {len(differences) - 1} more)" if len(differences) > 1 else "")
-                + "; use the same settings to go on, or another file"
-            )
+        refuse_differences(self.part, state.header.identity, header.identity)
         self.header, self._n_rows = state.header, state.n_rows
         self._n_blocks, self._end = len(state.blocks), state.end
+        self._session = len(state.sessions)
         self._cut()
+
+    def _is_torn_header(self) -> bool:
+        """Whether there is nothing yet but a header that never came to the disk whole."""
+        with open(self.part, "rb") as file:
+            line = file.readline()
+        return not line.endswith(b"\n") and (START.startswith(line[: len(START)]) or not any(line))
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
@@ -358,7 +179,37 @@ class Journal:
         self._end += len(data)
 
     def _cut(self) -> None:
-        os.ftruncate(self._handle, self._end)
+        # where even this fails, the torn block is cut off by the next session
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, self._end)
+
+
+def journal_path(path: Path) -> Path:
+    """Where the journal of the recording `path` lies."""
+    return path.with_name(path.name + ".part")
+
+
+def recover_measurement(part: str | os.PathLike[str], *, path: Path | None = None) -> Path:
+    """Make a measurement file of an unfinished journal, which stays where it is.
+
+    Parameters
+    ----------
+    part : path of the journal, ``NAME.nc.part``
+    path : Path, optional
+        Where the file goes; by default ``NAME.recovered.nc`` beside it.
+
+    Raises
+    ------
+    DataFileError, DataIntegrityError, StorageError
+    """
+    source = Path(part)
+    state = read_journal(source)
+    stem = source.name.removesuffix(".part").removesuffix(".nc")
+    target = path or source.with_name(f"{stem}.recovered.nc")
+    if target.exists():
+        raise StorageError(f"{target} exists and is not overwritten; move it or name another file")
+    undisturbed(lambda: _convert(state, target))
+    return target
 
 
 def _convert(state: JournalState, target: Path) -> None:
@@ -372,109 +223,23 @@ def _convert(state: JournalState, target: Path) -> None:
     ) as writer:
         for block in state.rows():
             writer.append(block)
-    from inmateria.data.measurement import open_measurement
-
-    open_measurement(target)
+    verify_file(target)
 
 
-def _pack_block(index: int, first_row: int, block: Rows) -> bytes:
-    payload = b"".join(array_bytes(name, getattr(block, name)) for name in ROW_VARIABLES)
-    head = HEAD.pack(MAGIC, index, first_row, len(block), len(payload), 0)[:-4]
-    data = head + struct.pack("<I", zlib.crc32(head)) + payload
-    return data + hashlib.sha256(data).digest()
+def refuse_differences(path: Path, kept: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with a recording that is not this one, saying what differs.
 
-
-def _parse_block(path: Path, header: Header, index: int, data: bytes) -> Rows:
-    if hashlib.sha256(data[:-DIGEST_SIZE]).digest() != data[-DIGEST_SIZE:]:
-        raise _damaged(path, index)
-    n_rows = HEAD.unpack_from(data)[3]
-    columns = {"terminal": len(header.terminals), "output": len(header.outputs)}
-    arrays: list[Any] = []
-    offset = HEAD.size
-    for name in ROW_VARIABLES:
-        dims, dtype, _ = VARIABLES[name]
-        shape = (n_rows, *(columns[dim] for dim in dims[1:]))
-        array = np.frombuffer(data, dtype=dtype, count=int(np.prod(shape)), offset=offset)
-        arrays.append(array.reshape(shape))
-        offset += array.nbytes
-    return Rows(*arrays)
-
-
-def _damaged(path: Path, index: int) -> DataIntegrityError:
-    return DataIntegrityError(
-        f"{path}: block {index} fails its checksum; restore the file from a copy, or move it "
-        "away and record again"
-    )
-
-
-def _scan(path: Path, file: Any) -> JournalState:
-    header = _read_header(path, file.readline())
-    size = os.fstat(file.fileno()).st_size
-    blocks: list[tuple[int, int]] = []
-    end, n_rows = file.tell(), 0
-    while end < size:
-        file.seek(end)
-        head = file.read(HEAD.size)
-        if len(head) < HEAD.size:
-            break
-        magic, index, first_row, count, length, crc = HEAD.unpack(head)
-        if crc != zlib.crc32(head[:-4]) or magic != MAGIC:
-            # the length is not to be trusted: look for a block behind
-            if _finds_block(head[1:] + file.read()):
-                raise _damaged(path, len(blocks))
-            break
-        total = HEAD.size + length + DIGEST_SIZE
-        data = head + file.read(total - HEAD.size)
-        if len(data) < total:
-            break
-        if hashlib.sha256(data[:-DIGEST_SIZE]).digest() != data[-DIGEST_SIZE:]:
-            if end + total < size:
-                raise _damaged(path, len(blocks))
-            break
-        if index != len(blocks) or first_row != n_rows:
-            raise DataIntegrityError(
-                f"{path}: block {len(blocks)} is missing (block {index} stands in its place); "
-                "restore the file from a copy, or move it away and record again"
-            )
-        blocks.append((end, total))
-        end += total
-        n_rows += count
-    return JournalState(path, header, tuple(blocks), n_rows, end, size - end)
-
-
-def _finds_block(data: bytes) -> bool:
-    """Whether a whole block head stands anywhere in `data`."""
-    at = data.find(MAGIC)
-    while at >= 0:
-        head = data[at : at + HEAD.size]
-        if len(head) == HEAD.size and HEAD.unpack(head)[-1] == zlib.crc32(head[:-4]):
-            return True
-        at = data.find(MAGIC, at + 1)
-    return False
-
-
-def _read_header(path: Path, line: bytes) -> Header:
-    try:
-        fields = json.loads(line)
-        kind, version = fields["format"], fields["version"]
-        digest, body = fields["sha256"], fields["header"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise DataFileError(
-            f"{path} does not begin like a journal; move it away and record again"
-        ) from error
-    if kind != FORMAT:
-        raise DataFileError(f"{path} is of kind {kind!r}, not {FORMAT!r}; give another file")
-    if version > VERSION:
-        raise SchemaVersionError(
-            f"{path} is a journal of version {version} and inmateria reads up to {VERSION}; "
-            "update inmateria"
+    Raises
+    ------
+    ConfigurationError
+    """
+    found = tuple(_differences(kept, plain(now)))
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise ConfigurationError(
+            f"{path} belongs to another recording: {found[0]}{more}; "
+            "use the same settings to go on, or another file"
         )
-    if hashlib.sha256(canonical_json(body).encode()).hexdigest() != digest:
-        raise DataIntegrityError(
-            f"{path}: the header fails its checksum; restore the file from a copy, or move it "
-            "away and record again"
-        )
-    return Header(body["identity"], body["notes"], body["n_rows"])
 
 
 def _differences(kept: Any, now: Any, name: str = "") -> Iterator[str]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
+import h5netcdf
 import numpy as np
 import xarray as xr
 
-from inmateria.data.netcdf import MeasurementWriter
+from inmateria.data.blocks import read_journal
+from inmateria.data.netcdf import MeasurementWriter, undisturbed
 from inmateria.data.schema import (
     ATTRIBUTES_DIGEST,
     ROW_VARIABLES,
     VARIABLES,
+    array_bytes,
     array_sha256,
     attributes_sha256,
     check_measurement,
@@ -50,14 +54,18 @@ def write_measurement(path: str | os.PathLike[str], dataset: xr.Dataset) -> Path
         clipped=dataset["clipped"].values,
     )
     attrs = {key: value for key, value in dataset.attrs.items() if key != ATTRIBUTES_DIGEST}
-    with MeasurementWriter(
-        target,
-        n_rows=len(block),
-        terminals=terminals_of(dataset),
-        outputs=outputs_of(dataset),
-        attrs=attrs,
-    ) as writer:
-        writer.append(block)
+
+    def write() -> None:
+        with MeasurementWriter(
+            target,
+            n_rows=len(block),
+            terminals=terminals_of(dataset),
+            outputs=outputs_of(dataset),
+            attrs=attrs,
+        ) as writer:
+            writer.append(block)
+
+    undisturbed(write)
     return target
 
 
@@ -85,8 +93,6 @@ def open_measurement(path: str | os.PathLike[str], *, verify: bool = True) -> xr
     """
     source = Path(path)
     if source.suffix == ".part":
-        from inmateria.data.journal import read_journal
-
         return read_journal(source).dataset()
     _check_signature(source)
     try:
@@ -131,6 +137,31 @@ def verify_digests(dataset: xr.Dataset, *, source: str = "the dataset") -> None:
             f"{source}: the attributes fail their SHA-256; {fix}, "
             "or open it with verify=False if they were edited on purpose"
         )
+
+
+def verify_file(path: Path, *, block_rows: int = 1 << 18) -> None:
+    """Check the rows of a file against their SHA-256, block by block, in bounded memory.
+
+    Raises
+    ------
+    DataFileError, DataIntegrityError
+    """
+    try:
+        with h5netcdf.File(path, "r") as file:
+            n_rows = file.dimensions["sample"].size
+            for name in ROW_VARIABLES:
+                variable = file.variables[name]
+                digest = hashlib.sha256()
+                for first in range(0, n_rows, block_rows):
+                    digest.update(array_bytes(name, variable[first : first + block_rows]))
+                if digest.hexdigest() != variable.attrs["sha256"]:
+                    raise DataIntegrityError(
+                        f"{path}: variable {name} fails its SHA-256; the disk may be failing"
+                    )
+    except DAMAGE as error:
+        if isinstance(error, DataFileError):
+            raise
+        raise DataFileError(f"{path} cannot be read back ({_first_line(error)})") from error
 
 
 def _check_signature(source: Path) -> None:

@@ -11,7 +11,8 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -107,6 +108,16 @@ class _Sink(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+def undisturbed(work: Callable[[], None]) -> None:
+    """Do `work` to its end even if a signal's handler raises meanwhile, which is raised after.
+
+    An exception in the middle of a call back from HDF5 would be taken for a
+    failed write; handlers run in the main thread only, so work goes to another.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(work).result()
 
 
 def sync_folder(folder: Path) -> None:
