@@ -118,7 +118,7 @@ def test_after_a_stop_it_goes_on_where_it_was(
 ) -> None:
     whole = open_measurement(sample(ohmic.OhmicRig(), design, path=tmp_path / "whole.nc"))
     rig = ohmic.OhmicRig()
-    rig.fail_after, rig.error = 1700, error
+    rig.fail_after, rig.error = 900, error
     path = tmp_path / "m.nc"
     with pytest.raises(type(error)), Guard(rig) as guard:
         sample(guard, design, path=path, block_s=0.25)
@@ -170,11 +170,9 @@ def test_another_recording_is_neither_overwritten_nor_continued(
     rig.fail_after = 1000
     with pytest.raises(OSError, match="cable"):
         sample(rig, Sinusoids(2.0, seed=1), path=tmp_path / "n.nc", block_s=0.2)
-    with pytest.raises(ConfigurationError, match="rate_hz was 1000.0 and is 2000.0 now"):
+    with pytest.raises(ConfigurationError, match=r"rate_hz was 1000\.0 and is 2000\.0 now"):
         sample(ohmic.OhmicRig(rate=2000.0), Sinusoids(2.0, seed=1), path=tmp_path / "n.nc")
-    with pytest.raises(
-        ConfigurationError, match=r"device\.n was 3 and is 2 now \(and 2 more\)|and"
-    ):
+    with pytest.raises(ConfigurationError, match=r"device\.n was 3 and is 2 now \(and \d more\)"):
         sample(ohmic.OhmicRig(2), Sinusoids(2.0, seed=1), path=tmp_path / "n.nc")
     with pytest.raises(StorageError, match="holds an unfinished recording"):
         sample(ohmic.OhmicRig(), Sinusoids(2.0, seed=1), path=tmp_path / "n.nc", resume=False)
@@ -199,8 +197,14 @@ def test_what_was_recorded_can_be_kept_without_going_on(tmp_path: Path, ohmic: M
 
 def test_a_rig_that_gives_nonsense(tmp_path: Path, ohmic: ModuleType) -> None:
     class Short(ohmic.OhmicRig):  # type: ignore[misc, name-defined]
+        slew_v_per_s = 200.0
+
         def play(self, voltage: object) -> np.ndarray:
             return super().play(voltage)[:1]
+
+        def ramp_to(self, voltage: object) -> None: ...
+
+        def park(self) -> None: ...
 
     class Broken(ohmic.OhmicRig):  # type: ignore[misc, name-defined]
         def play(self, voltage: object) -> np.ndarray:
@@ -208,7 +212,7 @@ def test_a_rig_that_gives_nonsense(tmp_path: Path, ohmic: ModuleType) -> None:
 
     with pytest.raises(NotFiniteError, match=r"current\[0, 0\] is nan nA"):
         sample(Broken(), Sinusoids(0.5), path=tmp_path / "b.nc")
-    with pytest.raises((ShapeError, ValueError)):
+    with pytest.raises(ShapeError, match=r"the rig recorded \(1, 500\)"):
         sample(Short(), Sinusoids(0.5), path=tmp_path / "a.nc")
 
 

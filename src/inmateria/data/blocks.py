@@ -270,11 +270,13 @@ def _read_header(path: Path, line: bytes) -> Header:
         ) from error
     if kind != FORMAT:
         raise DataFileError(f"{path} is of kind {kind!r}, not {FORMAT!r}; give another file")
-    if version > VERSION:
+    if isinstance(version, int) and version > VERSION:
         raise SchemaVersionError(
             f"{path} is a journal of version {version} and inmateria reads up to {VERSION}; "
             "update inmateria"
         )
+    if version != VERSION:
+        raise DataFileError(f"{path} is a journal of version {version!r}, which does not exist")
     if hashlib.sha256(canonical_json(body).encode()).hexdigest() != digest:
         raise DataIntegrityError(
             f"{path}: the header fails its checksum; restore the file from a copy, or move it "

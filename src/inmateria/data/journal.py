@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from inmateria.data.blocks import START, Header, JournalState, pack_block, read_journal
+from inmateria.data.blocks import MAGIC, START, Header, JournalState, pack_block, read_journal
 from inmateria.data.measurement import verify_file
 from inmateria.data.netcdf import MeasurementWriter, storage_error, sync_folder, undisturbed
 from inmateria.data.provenance import canonical_json, plain
@@ -164,7 +164,10 @@ class Journal:
         """Whether there is nothing yet but a header that never came to the disk whole."""
         with open(self.part, "rb") as file:
             line = file.readline()
-        return not line.endswith(b"\n") and (START.startswith(line[: len(START)]) or not any(line))
+        # a block is written only after the whole header came to the disk
+        if line.endswith(b"\n") or MAGIC in line:
+            return False
+        return START.startswith(line[: len(START)]) or not any(line)
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
