@@ -71,7 +71,9 @@ class Surrogate:
 
     @cached_property
     def _double(self) -> ScaledNetwork:
-        return copy.deepcopy(self.network).double()
+        # made once and kept: a copy born in inference mode could not give gradients later
+        with torch.inference_mode(False):
+            return copy.deepcopy(self.network).double()
 
     def current(self, voltage: ArrayLike) -> FloatArray:
         """Current, (..., n_terminals) V to (..., n_outputs) nA.
@@ -98,7 +100,7 @@ class Surrogate:
         array = check_voltage(self.terminals, voltage, tolerance=RANGE_TOLERANCE)
         shape = (len(self.outputs), len(self.terminals))
         gradient = np.empty((array[..., 0].size, *shape))
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
             for rows, chunk in _chunks(array):
                 chunk.requires_grad_(True)
                 current = self._double(chunk)
