@@ -313,14 +313,12 @@ class Guard:
             )
         check_voltage(self._terminals, array.T)
         for terminal, row in zip(self._terminals, array, strict=True):
-            outside = np.flatnonzero(
-                (row < terminal.low_v - _LIMIT_ROUNDING_V)
-                | (row > terminal.high_v + _LIMIT_ROUNDING_V)
-            )
-            if outside.size:
+            excess = np.maximum(terminal.low_v - row, row - terminal.high_v)
+            if excess.max(initial=0.0) > _LIMIT_ROUNDING_V:
+                worst = int(excess.argmax())
                 raise VoltageLimitError(
-                    f"terminal {terminal.name} would see {row[outside[0]]:.6g} V at sample "
-                    f"{outside[0]}, outside {terminal.low_v:g} V to {terminal.high_v:g} V; "
+                    f"terminal {terminal.name} would see {row[worst]:.6g} V at sample {worst}, "
+                    f"outside {terminal.low_v:g} V to {terminal.high_v:g} V; "
                     "keep the waveform inside"
                 )
             np.clip(row, terminal.low_v, terminal.high_v, out=row)
