@@ -52,7 +52,7 @@ def test_the_seed_decides():
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 0.6, np.nan])
 def test_meaningless_shares_are_refused(fraction):
-    with pytest.raises(ParameterError, match="at most 0.5"):
+    with pytest.raises(ParameterError, match=r"at most 0\.5"):
         hold_out(np.arange(1000), fraction, seed=0)
 
 

@@ -12,6 +12,7 @@ import io
 import pickle
 import pickletools
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,7 +96,8 @@ def read_torch_file(path: str | Path) -> Any:
     if damage is not None:
         raise _damaged(path, damage) from damage
     try:
-        with torch.serialization.safe_globals(_numpy_types()):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_types()):
+            warnings.simplefilter("ignore")  # remarks on odd files; what matters is raised
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except DAMAGE as error:
         raise _damaged(path, error) from error
