@@ -1,0 +1,5 @@
+"""`python -m inmateria`."""
+
+from inmateria.cli import main
+
+main()

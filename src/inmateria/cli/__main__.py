@@ -1,0 +1,5 @@
+"""`python -m inmateria.cli`."""
+
+from inmateria.cli import main
+
+main()

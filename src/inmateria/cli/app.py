@@ -1,0 +1,55 @@
+"""The command group: names and one-line helps here, each command's module on demand."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from inmateria import __version__
+
+# Listing the commands must not import them: what they stand on takes seconds.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("inmateria.cli.demo", "Sample, fit, train and verify a device; write a report."),
+    "sample": ("inmateria.cli.sample", "Drive a device's terminals and record its current."),
+    "show": ("inmateria.cli.show", "Print what is in a measurement, a model or a run."),
+    "fit": ("inmateria.cli.fit", "Fit a surrogate to a measurement."),
+    "train": ("inmateria.cli.train", "Find control voltages for tasks on a surrogate."),
+    "verify": ("inmateria.cli.verify", "Apply found controls to the device, noise on."),
+    "import": ("inmateria.cli.import_", "Take over models and data of brains-py."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    # The signatures are click's, whether or not we need the context.
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Names in the order of a work day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command itself, or None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list in the help, without importing a single command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", prog_name="inmateria")
+def app() -> None:
+    """Machine learning on nanoelectronic devices.
+
+    Take a device from "a disordered thing with eight wires" to "a thing that
+    computes". `inmateria demo` does the whole job on the embedded device.
+    """

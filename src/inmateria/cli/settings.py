@@ -1,0 +1,111 @@
+"""What each command can be told: by a TOML file, by flags, or not at all.
+
+Defaults live here and nowhere else in the command line. A unit is part of its
+field's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+from inmateria.data.configuration import Configuration, parse_configuration, read_configuration
+
+
+class DriveSettings(Configuration):
+    """How a device is driven while it is sampled."""
+
+    design: Literal["sinusoids", "triangles", "plateaus"] = "triangles"
+    duration_s: float = Field(default=15.0, gt=0)
+    points: int = Field(default=10_000, ge=1)
+    base_hz: float = Field(default=8.0, gt=0)
+    rate_hz: float = Field(default=10_000.0, gt=0)
+    seed: int = Field(default=0, ge=0)
+
+
+class SampleSettings(DriveSettings):
+    """Which device, and how it is driven."""
+
+    device: str = "default"
+    device_seed: int | None = Field(default=None, ge=0)
+
+
+class FitSettings(Configuration):
+    """The network and how it is trained."""
+
+    hidden: tuple[int, ...] = (90, 90, 90, 90, 90)
+    activation: str = "relu"
+    optimiser: Literal["adam", "adamw"] = "adamw"
+    epochs: int = Field(default=60, ge=1)
+    batch_size: int = Field(default=512, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=0.1, ge=0)
+    patience: int = Field(default=30, ge=1)
+    validation: float = Field(default=0.1, gt=0, le=0.5)
+    max_seconds: float | None = Field(default=None, gt=0)
+    threads: int = Field(default=2, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class TrainSettings(Configuration):
+    """Which inputs, and how control voltages are searched."""
+
+    inputs: tuple[str, ...] | Literal["auto"] | None = None
+    min_margin_na: float = Field(default=2.0, ge=0)
+    tolerance_na: float | None = Field(default=None, gt=0)
+    min_accuracy: float = Field(default=0.9, gt=0, le=1)
+    restarts: int = Field(default=64, ge=1)
+    steps: int = Field(default=300, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class TrialSettings(Configuration):
+    """How found controls are tried on a rig."""
+
+    rate_hz: float = Field(default=10_000.0, gt=0)
+    repetitions: int = Field(default=3, ge=1)
+    seed: int = Field(default=1, ge=0)
+
+
+class VerifySettings(TrialSettings):
+    """The device that solutions are tried on, and how."""
+
+    device: str = "default"
+    device_seed: int | None = Field(default=None, ge=0)
+
+
+class DemoSettings(Configuration):
+    """The whole job, step by step."""
+
+    device: str = "default"
+    device_seed: int | None = Field(default=None, ge=0)
+    tasks: tuple[str, ...] = ("gates", "ring")
+    sample: DriveSettings = DriveSettings()
+    fit: FitSettings = FitSettings(max_seconds=60.0)
+    train: TrainSettings = TrainSettings()
+    verify: TrialSettings = TrialSettings()
+
+
+Chosen = TypeVar("Chosen", bound=Configuration)
+
+
+def resolve(model: type[Chosen], config: Path | None, overrides: Mapping[str, Any]) -> Chosen:
+    """Settings from a TOML file, if there is one, overridden by flags.
+
+    Raises
+    ------
+    ConfigurationError
+        On one line, with the nearest key for a misspelt one.
+    """
+    from_file = {}
+    if config is not None:
+        from_file = read_configuration(config, model).model_dump(exclude_unset=True)
+    return parse_configuration({**from_file, **overrides}, model, source="the command line")
+
+
+def flags(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that were given; what a user left out must not override a file."""
+    return {name: value for name, value in given.items() if value not in (None, ())}

@@ -1,0 +1,155 @@
+"""`inmateria show`: what is in a measurement, a model, a solution or a run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from rich.console import Console
+
+from inmateria.errors import DataFileError
+from inmateria.report.terminal import print_facts, print_rows
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def command(path: Path) -> None:
+    """Print what is in PATH: a measurement, a model, a solution or a run folder.
+
+    Checksums are verified on the way; a damaged file is an error.
+    """
+    console = Console(highlight=False)
+    if path.is_dir():
+        _show_run(console, path)
+    elif path.suffix in {".safetensors", ".pt", ".pth"} or _holds(path, "inmateria.surrogate"):
+        _show_model(console, path)
+    elif path.suffix == ".json":
+        _show_solution(console, path)
+    else:
+        _show_measurement(console, path)
+
+
+def _holds(path: Path, schema: str) -> bool:
+    if path.suffix != ".json":
+        return False
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataFileError(f"cannot read {path}: {error.strerror}; check the path") from error
+    except ValueError as error:
+        raise DataFileError(
+            f"{path} is not valid JSON ({error}); restore it from a copy"
+        ) from error
+    return isinstance(content, dict) and content.get("schema") == schema
+
+
+def _show_measurement(console: Console, path: Path) -> None:
+    from inmateria.data.measurement import open_measurement
+
+    dataset = open_measurement(path)
+    attributes = dataset.attrs
+    rate = float(attributes["rate_hz"])
+    n_rows = dataset.sizes["sample"]
+    clipped = np.asarray(dataset["clipped"].values).reshape(n_rows, -1).any(axis=1)
+    facts = {
+        "measurement": str(path),
+        "rows": f"{n_rows}, {int(clipped.sum())} clipped ({clipped.mean() if n_rows else 0:.2%})",
+        "segments": str(len(np.unique(dataset["segment"].values))),
+        "sampling rate": f"{rate:g} Hz" if np.isfinite(rate) else "not known",
+        "fidelity": str(attributes["fidelity"]),
+        "schema": f"{attributes['schema']} {attributes['schema_version']}",
+        "written by": str(attributes["software"]),
+        "recorded": f"{attributes['started_utc']} to {attributes['finished_utc']}",
+        "seed": str(attributes.get("seed", "none")),
+    }
+    for name in ("design", "device", "rig", "parents"):
+        facts[name] = _brief(json.loads(attributes[name]))
+    whole = path.suffix != ".part"
+    facts["checksums"] = "all arrays match" if whole else "unfinished recording, blocks match"
+    print_facts(console, facts)
+    console.print()
+    print_rows(console, ("channel", "unit", "lowest", "highest", "mean", "std"), _channels(dataset))
+
+
+def _channels(dataset: xr.Dataset) -> list[tuple[str, ...]]:
+    lines = []
+    for variable, axis in (("voltage", "terminal"), ("current", "output")):
+        for i, name in enumerate(dataset[axis].values):
+            column = np.asarray(dataset[variable].values[:, i])
+            numbers: tuple[Any, ...] = ("", "", "", "")
+            if column.size:
+                numbers = (column.min(), column.max(), column.mean(), column.std())
+            cells = (f"{x:.4g}" if x != "" else "" for x in numbers)
+            lines.append((f"{variable} {name}", dataset[variable].attrs["units"], *cells))
+    return lines
+
+
+def _show_model(console: Console, path: Path) -> None:
+    from inmateria.cli.devices import open_model
+
+    surrogate = open_model(str(path))
+    described = surrogate.describe()
+    print_facts(
+        console,
+        {
+            "model": str(path),
+            "network": _brief(described["architecture"]),
+            "error": _brief(described["error"]) or "not known",
+            "made by": str(described["provenance"].get("made_by", "not known")),
+            "provenance": _brief(described["provenance"]),
+            "checksums": "weights and record match",
+        },
+    )
+    console.print()
+    lines = [(t.name, f"{t.low_v:g}", f"{t.high_v:g}") for t in surrogate.terminals]
+    print_rows(console, ("terminal", "low (V)", "high (V)"), lines)
+    console.print(f"outputs: {', '.join(surrogate.outputs)}", markup=False)
+
+
+def _show_solution(console: Console, path: Path) -> None:
+    from inmateria.training.solution import load_solution
+
+    solution = load_solution(path)
+    score = solution.score.to_dict()
+    print_facts(
+        console,
+        {
+            "solution": str(path),
+            "task": solution.task,
+            "inputs": ", ".join(solution.inputs),
+            "controls": ", ".join(f"{k} {v:+.4f} V" for k, v in solution.controls.items()),
+            "expected": ", ".join(f"{k} {v}" for k, v in score.items()),
+            "method": f"{solution.method}, seed {solution.seed}",
+            "cost": f"{solution.cost.measurements} operating points, {solution.cost.wall_s:.2f} s",
+        },
+    )
+
+
+def _show_run(console: Console, path: Path) -> None:
+    from inmateria.data.provenance import sha256_file
+
+    files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if not files:
+        raise DataFileError(f"{path} is an empty folder; give a run folder or a file")
+    lines = [
+        (str(file.relative_to(path)), f"{file.stat().st_size / 1e3:.1f} kB", sha256_file(file)[:16])
+        for file in files
+    ]
+    print_rows(console, ("file", "size", "SHA-256"), lines)
+
+
+def _brief(value: Any, limit: int = 400) -> str:
+    """Nested values on one line, cut where they get long."""
+    if isinstance(value, dict):
+        text = ", ".join(f"{k}: {_brief(v)}" for k, v in value.items())
+    elif isinstance(value, list):
+        text = ", ".join(_brief(v) for v in value)
+    else:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= limit else f"{text[:limit]} ..."

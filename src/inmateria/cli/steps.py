@@ -1,0 +1,131 @@
+"""The steps of a run, each with its progress: what the commands and the demo share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+from inmateria.cli.devices import open_device, open_rig
+from inmateria.cli.progress import step
+from inmateria.cli.tasks import RING, make_task, task_names
+from inmateria.data.designs import Plateaus, Sinusoids, Triangles
+from inmateria.data.sampling import sample
+from inmateria.errors import StorageError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from inmateria.cli.settings import FitSettings, SampleSettings, TrainSettings
+    from inmateria.devices.device import Device
+    from inmateria.surrogates.fit import Fit
+    from inmateria.tasks.task import Task
+    from inmateria.training.solution import Solution
+
+# Opposite each other and both a quarter of the rim from the output of the embedded device.
+DEFAULT_INPUTS = ("e2", "e6")
+
+
+def record(settings: SampleSettings, out: Path) -> Path:
+    """Sample a device into a measurement file; goes on where it stopped."""
+    device = open_device(settings.device, device_seed=settings.device_seed)
+    with (
+        open_rig(device, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
+        step("sampling") as report,
+    ):
+        return sample(rig, design_of(settings), path=out, progress=report)
+
+
+def design_of(settings: SampleSettings) -> Sinusoids | Triangles | Plateaus:
+    """The sampling design that the settings name."""
+    if settings.design == "plateaus":
+        return Plateaus(settings.points, seed=settings.seed)
+    kind = Triangles if settings.design == "triangles" else Sinusoids
+    return kind(settings.duration_s, base_hz=settings.base_hz, seed=settings.seed)
+
+
+def fit(settings: FitSettings, dataset: xr.Dataset, *, checkpoint: Path) -> Fit:
+    """Fit a surrogate; goes on from the checkpoint where there is one."""
+    from inmateria.surrogates.fit import fit_surrogate
+
+    with step("fitting") as report:
+        return fit_surrogate(
+            dataset,
+            **settings.model_dump(),
+            checkpoint=checkpoint,
+            resume=True,
+            progress=lambda line: report(int(line["epoch"]), settings.epochs),
+        )
+
+
+def search(settings: TrainSettings, names: Sequence[str], device: Device) -> list[Solution]:
+    """Control voltages for the named tasks, found on a differentiable device.
+
+    Where the inputs are free, they are those for which most gates are found.
+    """
+    from inmateria.training.find_inputs import find_inputs
+    from inmateria.training.in_silico import Descent
+    from inmateria.training.train import train_all
+
+    descent = Descent(restarts=settings.restarts, steps=settings.steps)
+    inputs = _fixed_inputs(settings, device)
+    solutions: dict[str, Solution] = {}
+    if inputs is None:
+        # A search compares pairs by tasks that share their points: the gates, else the ring.
+        searched = [name for name in task_names(names) if name != RING] or [RING]
+
+        def make_tasks(pair: tuple[str, ...]) -> list[Task]:
+            return [make_task(name, device, inputs=pair, settings=settings) for name in searched]
+
+        with step("choosing inputs") as report:
+            found = find_inputs(
+                device,
+                make_tasks,
+                seed=settings.seed,
+                descent=descent,
+                progress=lambda done, total, _: report(done, total),
+            )
+        inputs = found.inputs
+        solutions = dict(zip(searched, found.solutions, strict=True))
+    missing = [name for name in task_names(names) if name not in solutions]
+    tasks = [make_task(name, device, inputs=inputs, settings=settings) for name in missing]
+    if tasks:
+        with step("training") as report:
+            trained = train_all(
+                tasks,
+                device,
+                descent=descent,
+                seed=settings.seed,
+                progress=lambda done, total, _: report(done, total),
+            )
+        solutions |= dict(zip(missing, trained, strict=True))
+    return [solutions[name] for name in task_names(names)]
+
+
+def _fixed_inputs(settings: TrainSettings, device: Device) -> tuple[str, ...] | None:
+    """The inputs asked for, or those that suit the embedded device; None to search."""
+    if settings.inputs == "auto":
+        return None
+    if settings.inputs is not None:
+        return settings.inputs
+    known = {t.name for t in device.terminals}
+    return DEFAULT_INPUTS if known.issuperset(DEFAULT_INPUTS) else None
+
+
+def make_folder(path: Path) -> Path:
+    """A folder to write into, made now and not after minutes of work.
+
+    Raises
+    ------
+    StorageError
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {path}: {error.strerror}; choose another folder"
+        ) from error
+    return path

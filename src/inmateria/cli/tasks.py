@@ -1,0 +1,68 @@
+"""Tasks by the names that a person types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from inmateria.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from inmateria.cli.settings import TrainSettings
+    from inmateria.devices.device import Device
+    from inmateria.tasks.task import Task
+
+RING = "RING"
+GROUPS = ("all", "gates", "ring")
+
+
+def task_names(typed: Sequence[str]) -> list[str]:
+    """Names of tasks, each once: gate names, ``gates`` (all sixteen), ``ring``, ``all``.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no task of that name.
+    """
+    from inmateria.tasks.gates import GATES
+
+    groups = {"ALL": [*GATES, RING], "GATES": list(GATES), RING: [RING]}
+    names: dict[str, None] = {}
+    for name in typed:
+        folded = name.upper().replace("_", "-").replace(" ", "-")
+        if folded not in groups and folded not in GATES:
+            raise ConfigurationError(_unknown(name, [*GROUPS, *GATES]))
+        names |= dict.fromkeys(groups.get(folded, [folded]))
+    return list(names)
+
+
+def make_task(name: str, device: Device, *, inputs: Sequence[str], settings: TrainSettings) -> Task:
+    """The task of a name from `task_names`, its levels placed inside the inputs' ranges.
+
+    Raises
+    ------
+    TaskError
+        If the inputs are not terminals of the device.
+    """
+    from inmateria.tasks.gates import Gate
+    from inmateria.tasks.ring import Ring
+    from inmateria.tasks.task import input_levels
+
+    levels: dict[str, Any] = input_levels(device, inputs)
+    if name == RING:
+        return Ring(tuple(inputs), min_accuracy=settings.min_accuracy, **levels)
+    return Gate(
+        name,
+        tuple(inputs),
+        min_margin_na=settings.min_margin_na,
+        tolerance_na=settings.tolerance_na,
+        **levels,
+    )
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.upper(), [k.upper() for k in known], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return f"no task {name!r}; {hint}"
