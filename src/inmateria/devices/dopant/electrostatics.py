@@ -78,7 +78,7 @@ def electrode_potentials(
     right = np.zeros((size, n_electrodes))
     for e in range(n_electrodes):
         right[e * n_terms : (e + 1) * n_terms, e] = 1.0
-    coefficient = np.linalg.solve(matrix, right)
+    coefficient: FloatArray = np.linalg.solve(matrix, right).astype(np.float64)
     return _field(xy, electrode_angle, half_width, coefficient, n_terms)
 
 

@@ -20,6 +20,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from inmateria.devices.dopant.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.model import HoppingModel
 from inmateria.devices.dopant.rates import both_ways, rate_number
 from inmateria.errors import ConvergenceError, ParameterError
@@ -54,13 +55,7 @@ class Exact:
             )
         self.model = model
         self.rule = rate_number(rates)
-        self._constants = (
-            model.electrode_basis / model.kt_ev,
-            model.site_energy_kt - model.pair_coulomb_kt.sum(axis=1),
-            model.pair_coulomb_kt,
-            model.pair_weight,
-            model.electrode_weight,
-        )
+        self._constants = model.kernel_arrays()[:5]
 
     def current(self, voltage: FloatArray) -> FloatArray:
         """Net holes into every electrode per 1 / nu0, (n_points, n_electrodes) V to the same."""
@@ -102,8 +97,8 @@ class Exact:
         return gradient
 
 
-@numba.njit(cache=True)
-def _energies(state, voltage, kt, basis, eps, K, E):  # type: ignore[no-untyped-def]
+@compiled
+def _energies(state, voltage, basis, eps, K, E):  # type: ignore[no-untyped-def]
     sites, electrodes = basis.shape
     for i in range(sites):
         s = eps[i]
@@ -115,14 +110,14 @@ def _energies(state, voltage, kt, basis, eps, K, E):  # type: ignore[no-untyped-
         E[i] = s
 
 
-@numba.njit(cache=True)
+@compiled
 def _generator(voltage, kt, basis, eps, K, w, we, rule):  # type: ignore[no-untyped-def]
     sites, electrodes = basis.shape
     states = 1 << sites
     Q = np.zeros((states, states))
     E = np.empty(sites)
     for s in range(states):
-        _energies(s, voltage, kt, basis, eps, K, E)
+        _energies(s, voltage, basis, eps, K, E)
         for i in range(sites):
             full = (s >> i) & 1
             for e in range(electrodes):
@@ -139,7 +134,7 @@ def _generator(voltage, kt, basis, eps, K, w, we, rule):  # type: ignore[no-unty
     return Q
 
 
-@numba.njit(cache=True)
+@compiled
 def _stationary(Q):  # type: ignore[no-untyped-def]
     """Left null vector of a generator, in place, without a subtraction."""
     states = Q.shape[0]
@@ -161,15 +156,15 @@ def _stationary(Q):  # type: ignore[no-untyped-def]
     return p / p.sum()
 
 
-@numba.njit(cache=True)
-def _rewards(voltage, kt, basis, eps, K, w, we, rule, outputs):  # type: ignore[no-untyped-def]
+@compiled
+def _rewards(voltage, kt, basis, eps, K, _w, we, rule, outputs):  # type: ignore[no-untyped-def]
     """Net rate of holes into each chosen electrode, state by state."""
     sites = basis.shape[0]
     states = 1 << sites
     reward = np.zeros((states, outputs.shape[0]))
     E = np.empty(sites)
     for s in range(states):
-        _energies(s, voltage, kt, basis, eps, K, E)
+        _energies(s, voltage, basis, eps, K, E)
         for c in range(outputs.shape[0]):
             e = outputs[c]
             for i in range(sites):
@@ -179,7 +174,7 @@ def _rewards(voltage, kt, basis, eps, K, w, we, rule, outputs):  # type: ignore[
     return reward
 
 
-@numba.njit(cache=True, parallel=True)
+@compiled_parallel
 def _steady_states(voltage, kt, basis, eps, K, w, we, rule):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
     states = 1 << basis.shape[0]
@@ -197,14 +192,14 @@ def _steady_states(voltage, kt, basis, eps, K, w, we, rule):  # type: ignore[no-
     return probability, current
 
 
-@numba.njit(cache=True)
+@compiled
 def _perturb(p, bias, voltage, kt, basis, eps, K, w, we, rule, outputs, gradient):  # type: ignore[no-untyped-def]
     """p (dQ/dV) h + p dr/dV for every electrode, into `gradient`."""
     sites, electrodes = basis.shape
     E = np.empty(sites)
     gradient[:] = 0.0
     for s in range(p.shape[0]):
-        _energies(s, voltage, kt, basis, eps, K, E)
+        _energies(s, voltage, basis, eps, K, E)
         for i in range(sites):
             full = (s >> i) & 1
             for e in range(electrodes):

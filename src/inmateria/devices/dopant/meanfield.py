@@ -19,10 +19,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from inmateria.devices.dopant.compiled import compiled, compiled_parallel
+from inmateria.devices.dopant.lu import factorise
 from inmateria.devices.dopant.meanfield_kernel import (
     TOLERANCE,
     adjoint_gradient,
-    factorise,
+    anneal,
     flows,
     inflow,
     jacobian,
@@ -63,16 +65,7 @@ class MeanField:
     def __init__(self, model: HoppingModel, *, rates: str = "glauber") -> None:
         self.model = model
         self.rule = rate_number(rates)
-        weight = model.pair_weight.sum(axis=1) + model.electrode_weight.sum(axis=1)
-        self._constants = (
-            model.electrode_basis / model.kt_ev,
-            # E_i counts the holes there are: - sum (1 - n_j) K_ij with the constant in eps_i.
-            model.site_energy_kt - model.pair_coulomb_kt.sum(axis=1),
-            model.pair_coulomb_kt,
-            model.pair_weight,
-            model.electrode_weight,
-            weight,
-        )
+        self._constants = model.kernel_arrays()
 
     def current(self, voltage: FloatArray, *, start: Occupations | None = None) -> FloatArray:
         """Net holes into every electrode per 1 / nu0.
@@ -93,7 +86,9 @@ class MeanField:
             If a point did not converge: the message names it and its residual.
         """
         occupation = self._solve(voltage, start)
-        return _currents(voltage, occupation, self.model.kt_ev, *self._constants, self.rule)
+        return np.asarray(
+            _currents(voltage, occupation, self.model.kt_ev, *self._constants, self.rule)
+        )
 
     def occupation(self, voltage: FloatArray) -> FloatArray:
         """Mean occupation of every site, (n_points, n_electrodes) V to (n_points, n_sites)."""
@@ -116,7 +111,7 @@ class MeanField:
                 "the Jacobian is singular at one of the operating points, so the gradient is "
                 "undefined there; move the voltages by a millivolt"
             )
-        return gradient
+        return np.asarray(gradient)
 
     def _solve(self, voltage: FloatArray, start: Occupations | None) -> FloatArray:
         begin = np.full((1, self.model.n_sites), 0.5)
@@ -139,7 +134,7 @@ class MeanField:
         return np.asarray(occupation)
 
 
-@numba.njit(cache=True)
+@compiled
 def _workspace(sites, electrodes):  # type: ignore[no-untyped-def]
     return (
         np.empty(sites),
@@ -153,7 +148,7 @@ def _workspace(sites, electrodes):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True, parallel=True)
+@compiled_parallel
 def _occupations(voltage, begin, origin, kt, basis, eps, K, w, we, S, rule):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
     sites = eps.shape[0]
@@ -181,35 +176,42 @@ def _occupations(voltage, begin, origin, kt, basis, eps, K, w, we, S, rule):  # 
                 for e in range(electrodes):
                     s += basis[i, e] * voltage[p, e]
                 v[i] = s
-            near = apart < NEIGHBOUR_V
+            # First from the neighbour where there is one, then from half filling.
             done = -1
-            if near:
-                done, worst = relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, True, usable, W)
+            worst = 1.0
+            for attempt in range(0 if apart < NEIGHBOUR_V else 1, 2):
+                near = attempt == 0
+                if not near:
+                    n[:] = 0.5
+                done, worst = relax(
+                    v, volt, n, eps, K, w, we, rule, S, A, pivot, near, near and usable, W
+                )
+                if done > 0:
+                    break
             if done < 0:
-                n[:] = 0.5
-                done, worst = relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, False, False, W)
+                done, worst = anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W)
             usable = done > 0
-            residual[p] = worst if done > 0 else max(worst, 1.0)
+            residual[p] = worst
             occupation[p] = n
     return occupation, residual
 
 
-@numba.njit(cache=True, parallel=True)
-def _currents(voltage, occupation, kt, basis, eps, K, w, we, S, rule):  # type: ignore[no-untyped-def]
+@compiled_parallel
+def _currents(voltage, occupation, kt, basis, eps, K, w, we, _S, rule):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
     sites = eps.shape[0]
     current = np.zeros((points, electrodes))
     for p in numba.prange(points):
         volt = voltage[p] / kt
-        R, G, E, _, _, D, T, M = _workspace(sites, electrodes)
+        R, G, E, _, _, _, _, _ = _workspace(sites, electrodes)
         v = basis @ voltage[p]
         flows(v, volt, occupation[p], eps, K, w, we, rule, R, G, E)
         inflow(volt, occupation[p], we, rule, E, current[p])
     return current
 
 
-@numba.njit(cache=True, parallel=True)
-def _gradients(voltage, occupation, kt, basis, eps, K, w, we, S, rule, outputs):  # type: ignore[no-untyped-def]
+@compiled_parallel
+def _gradients(voltage, occupation, kt, basis, eps, K, w, we, _S, rule, outputs):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
     sites = eps.shape[0]
     gradient = np.zeros((points, outputs.shape[0], electrodes))
@@ -229,7 +231,6 @@ def _gradients(voltage, occupation, kt, basis, eps, K, w, we, S, rule, outputs):
             adjoint_gradient(
                 outputs[o],
                 volt,
-                n,
                 K,
                 basis,
                 we,

@@ -12,28 +12,28 @@ Notation, energies in kT. Site i is occupied by a hole with probability n_i,
 The pair term in x_ij removes the interaction of a hole with its own mean: the
 cost depends on the other sites only. Its derivative is therefore
 dx_ij / dn_l = K_jl - K_il for l other than i and j, and zero for those two.
-
-Everything is written as loops over rows, so that the compiler vectorises them
-and no threaded BLAS competes with the loop over operating points.
 """
 
 from __future__ import annotations
 
-import numba
-import numpy as np
-
+from inmateria.devices.dopant.compiled import compiled
+from inmateria.devices.dopant.lu import factorise, solve, solve_transposed
 from inmateria.devices.dopant.rates import both_ways
 
 # Newton stops when the net flow into every site is this small against the gross flow through it.
 TOLERANCE = 1e-12
-MOST_STEPS = 200
+MOST_STEPS = 60
+# Continuation in the energies: first stride, the effort that makes it shorter, the shortest.
+FIRST_STRIDE = 0.1
+EFFORT = 25
+SHORTEST_STRIDE = 1e-5
 # A chord step reuses the last factorisation; once it gains less than this, a new one pays.
 CHORD_GAIN = 0.2
 # Rounding error of a flow in units of the summed weights of its site.
 ROUNDING = 4e-16
 
 
-@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+@compiled
 def flows(v, volt, n, eps, K, w, we, rule, R, G, E):  # type: ignore[no-untyped-def]
     """R and the gross flow G at occupations n, into the arrays given."""
     sites, electrodes = we.shape
@@ -64,7 +64,7 @@ def flows(v, volt, n, eps, K, w, we, rule, R, G, E):  # type: ignore[no-untyped-
                 G[j] += back + there
 
 
-@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+@compiled
 def jacobian(volt, n, K, w, we, rule, E, D, T, M):  # type: ignore[no-untyped-def]
     """M = dR/dn; D = dJ/dx and T = d(inflow)/dy on the way, into the arrays given."""
     sites, electrodes = we.shape
@@ -113,71 +113,7 @@ def jacobian(volt, n, K, w, we, rule, E, D, T, M):  # type: ignore[no-untyped-de
         M[i, i] = diagonal
 
 
-@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
-def factorise(A, pivot):  # type: ignore[no-untyped-def]
-    """LU with partial pivoting in place; False where the matrix is singular."""
-    size = A.shape[0]
-    for k in range(size):
-        best = k
-        for i in range(k + 1, size):
-            if abs(A[i, k]) > abs(A[best, k]):
-                best = i
-        pivot[k] = best
-        if A[best, k] == 0.0 or not np.isfinite(A[best, k]):
-            return False
-        if best != k:
-            for j in range(size):
-                A[k, j], A[best, j] = A[best, j], A[k, j]
-        inverse = 1.0 / A[k, k]
-        for i in range(k + 1, size):
-            f = A[i, k] * inverse
-            A[i, k] = f
-            if f != 0.0:
-                for j in range(k + 1, size):
-                    A[i, j] -= f * A[k, j]
-    return True
-
-
-@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
-def solve(A, pivot, b):  # type: ignore[no-untyped-def]
-    """b <- A^-1 b, with A from `factorise`."""
-    size = A.shape[0]
-    for k in range(size):
-        p = pivot[k]
-        if p != k:
-            b[k], b[p] = b[p], b[k]
-    for i in range(size):
-        s = b[i]
-        for j in range(i):
-            s -= A[i, j] * b[j]
-        b[i] = s
-    for i in range(size - 1, -1, -1):
-        s = b[i]
-        for j in range(i + 1, size):
-            s -= A[i, j] * b[j]
-        b[i] = s / A[i, i]
-
-
-@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
-def solve_transposed(A, pivot, b):  # type: ignore[no-untyped-def]
-    """b <- A^-T b, with A from `factorise`."""
-    size = A.shape[0]
-    for i in range(size):
-        b[i] /= A[i, i]
-        f = b[i]
-        for j in range(i + 1, size):
-            b[j] -= A[i, j] * f
-    for i in range(size - 1, -1, -1):
-        f = b[i]
-        for j in range(i):
-            b[j] -= A[i, j] * f
-    for k in range(size - 1, -1, -1):
-        p = pivot[k]
-        if p != k:
-            b[k], b[p] = b[p], b[k]
-
-
-@numba.njit(cache=True)
+@compiled
 def imbalance(R, G, S):  # type: ignore[no-untyped-def]
     """Largest net flow into a site against the gross flow through it.
 
@@ -190,7 +126,15 @@ def imbalance(R, G, S):  # type: ignore[no-untyped-def]
     return worst
 
 
-@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+@compiled
+def relaxed(shift, gained):  # type: ignore[no-untyped-def]
+    """The next pseudo-time shift: towards Newton after a gain, away from it after a loss."""
+    if not gained:
+        return max(4.0 * shift, 0.05)
+    return 0.1 * shift if shift > 1e-6 else 0.0
+
+
+@compiled
 def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  # type: ignore[no-untyped-def]
     """Steady state by pseudo-transient Newton; n is the start and the answer.
 
@@ -209,9 +153,13 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
     worst = imbalance(R, G, S)
     evaluations = 1
     shift = 0.0 if near else 1.0
+    stale = False
     while evaluations < MOST_STEPS:
         if worst < TOLERANCE:
             return evaluations, worst
+        if stale:
+            flows(v, volt, n, eps, K, w, we, rule, R, G, E)
+            stale = False
         if not factorised:
             jacobian(volt, n, K, w, we, rule, E, D, T, M)
             for i in range(sites):
@@ -231,21 +179,64 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
         now = imbalance(R, G, S)
         gained = now < CHORD_GAIN * worst
         if factorised and not gained:
-            flows(v, volt, n, eps, K, w, we, rule, R, G, E)
             factorised = False
+            stale = True
             continue
         for i in range(sites):
             n[i] = trial[i]
-        if now < worst:
-            shift = 0.1 * shift if shift > 1e-6 else 0.0
-        else:
-            shift = max(4.0 * shift, 0.05)
+        shift = relaxed(shift, now < worst)
         worst = now
         factorised = gained and shift == 0.0
     return -evaluations, worst
 
 
-@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+@compiled
+def anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W):  # type: ignore[no-untyped-def]
+    """Steady state by continuation from infinite temperature, for points that defeat `relax`.
+
+    All energies are multiplied by s. At s = 0 every site is half full; the
+    solution is followed to s = 1 in strides that adapt to Newton's effort.
+    Returns as `relax` does.
+    """
+    n[:] = 0.5
+    trial = n.copy()
+    s = 0.0
+    stride = FIRST_STRIDE
+    total = 0
+    worst = 1.0
+    while s < 1.0:
+        ahead = min(1.0, s + stride)
+        trial[:] = n
+        effort, worst = relax(
+            v * ahead,
+            volt * ahead,
+            trial,
+            eps * ahead,
+            K * ahead,
+            w,
+            we,
+            rule,
+            S,
+            A,
+            pivot,
+            True,
+            False,
+            W,
+        )
+        total += abs(effort)
+        if 0 < effort <= EFFORT:
+            n[:] = trial
+            s = ahead
+            if effort <= EFFORT // 2:
+                stride *= 1.6
+        else:
+            stride *= 0.4
+            if stride < SHORTEST_STRIDE:
+                return -total, max(worst, TOLERANCE)
+    return total, worst
+
+
+@compiled
 def inflow(volt, n, we, rule, E, current):  # type: ignore[no-untyped-def]
     """Net holes into every electrode, added to `current`: minus the sum of T_ie over sites."""
     sites, electrodes = we.shape
@@ -256,9 +247,9 @@ def inflow(volt, n, we, rule, E, current):  # type: ignore[no-untyped-def]
                 current[e] += we[i, e] * (n[i] * up - (1.0 - n[i]) * down)
 
 
-@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+@compiled
 def adjoint_gradient(  # type: ignore[no-untyped-def]
-    o, volt, n, K, basis, we, rule, E, D, T, LU, pivot, adjoint, gradient, kt
+    o, volt, K, basis, we, rule, E, D, T, LU, pivot, adjoint, gradient, kt
 ):
     """Gradient of the current into electrode o to all voltages, 1 / V.
 

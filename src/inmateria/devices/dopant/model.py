@@ -110,3 +110,23 @@ class HoppingModel:
     def kt_ev(self) -> float:
         """k T in eV: what 1 V of potential is divided by."""
         return thermal_energy_ev(self.temperature_k)
+
+    def kernel_arrays(
+        self,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """What the compiled engines work on, all in kT and weights.
+
+        Basis / kT, site energies, Coulomb energies, pair weights, electrode
+        weights, and each site's summed weights. The energies here belong to
+        E_i = v_i + eps_i + sum_j K_ij n_j: the constant of - sum_j (1 - n_j) K_ij
+        is in eps_i. Copies, because compiled code is specialised once more for
+        read-only arrays.
+        """
+        return (
+            self.electrode_basis / self.kt_ev,
+            self.site_energy_kt - self.pair_coulomb_kt.sum(axis=1),
+            self.pair_coulomb_kt.copy(),
+            self.pair_weight.copy(),
+            self.electrode_weight.copy(),
+            self.pair_weight.sum(axis=1) + self.electrode_weight.sum(axis=1),
+        )

@@ -173,7 +173,7 @@ class DopantNetwork:
     @cached_property
     def nanoampere(self) -> float:
         """nA per hole per 1 / nu0."""
-        return self.parameters.attempt_hz * elementary_charge * 1e9
+        return float(self.parameters.attempt_hz * elementary_charge * 1e9)
 
     def current(self, voltage: ArrayLike) -> FloatArray:
         """Steady-state current out of the outputs, (..., n_terminals) V to (..., n_outputs) nA.

@@ -81,8 +81,9 @@ class DopantParameters:
         rim = 2 * math.pi * self.radius_nm
         if self.n_electrodes * self.electrode_width_nm >= rim:
             raise ParameterError(
-                f"{self.n_electrodes} electrodes of {self.electrode_width_nm} nm do not fit on a rim "
-                f"of {rim:.1f} nm; make electrode_width_nm less than {rim / self.n_electrodes:.1f} nm"
+                f"{self.n_electrodes} electrodes of {self.electrode_width_nm} nm do not fit on a "
+                f"rim of {rim:.1f} nm; make electrode_width_nm less than "
+                f"{rim / self.n_electrodes:.1f} nm"
             )
         rate_number(self.rates)
 

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from inmateria.devices.dopant.compiled import compiled
 from inmateria.errors import ParameterError
 
 MILLER_ABRAHAMS = 0
@@ -44,7 +44,7 @@ def rate_number(name: str) -> int:
     return RATES[name]
 
 
-@numba.njit(inline="always")
+@compiled
 def both_ways(x: float, rule: int) -> tuple[float, float, float, float]:
     """g(x), g(-x), g'(x) and g'(-x), with one exponential."""
     small = math.exp(-min(abs(x), LARGEST_EXPONENT))
