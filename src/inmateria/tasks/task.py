@@ -67,6 +67,18 @@ class Score:
         }
 
 
+class Wired(Protocol):
+    """What has terminals and outputs: a device, or a rig around one."""
+
+    @property
+    def terminals(self) -> tuple[Terminal, ...]:
+        """Driven terminals."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+
+
 @runtime_checkable
 class Task(Protocol):
     """Which terminals are inputs, which points they take, and how currents are judged."""
@@ -114,7 +126,7 @@ def levels_for(terminal: Terminal, *, share: float = INPUT_SHARE) -> tuple[float
 
 
 def input_levels(
-    device: Device, inputs: Sequence[str], *, share: float = INPUT_SHARE
+    device: Wired, inputs: Sequence[str], *, share: float = INPUT_SHARE
 ) -> dict[str, tuple[float, ...]]:
     """`low_v` and `high_v` for these inputs, to be passed on: ``Gate("XOR", **levels)``."""
     terminals = {t.name: t for t in device.terminals}
@@ -123,7 +135,7 @@ def input_levels(
     return {"low_v": tuple(p[0] for p in pairs), "high_v": tuple(p[1] for p in pairs)}
 
 
-def control_terminals(task: Task, device: Device) -> tuple[Terminal, ...]:
+def control_terminals(task: Task, device: Wired) -> tuple[Terminal, ...]:
     """Terminals that the task leaves as controls, in the device's order.
 
     Raises
@@ -135,7 +147,7 @@ def control_terminals(task: Task, device: Device) -> tuple[Terminal, ...]:
     return tuple(t for t in device.terminals if t.name not in task.inputs)
 
 
-def check_task(task: Task, device: Device) -> None:
+def check_task(task: Task, device: Wired) -> None:
     """Refuse a task that cannot be set on this device.
 
     Raises
@@ -185,7 +197,7 @@ def check_distinct(inputs: Sequence[str]) -> None:
             raise TaskError(f"input {name!r} is named twice; give each input its own terminal")
 
 
-def task_voltage(task: Task, device: Device, controls: ArrayLike) -> FloatArray:
+def task_voltage(task: Task, device: Wired, controls: ArrayLike) -> FloatArray:
     """Voltages that set the task's points at these controls.
 
     Parameters
@@ -215,7 +227,7 @@ def task_voltage(task: Task, device: Device, controls: ArrayLike) -> FloatArray:
     return voltage
 
 
-def output_index(device: Device, output: str | int = 0) -> int:
+def output_index(device: Wired, output: str | int = 0) -> int:
     """Position of the output that a task reads, by name or position.
 
     Raises

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from inmateria.errors import ModelFileError, SchemaVersionError, StorageError
+from inmateria.errors import ModelFileError, SchemaVersionError
 from inmateria.tasks.description import task_from_description
 from inmateria.tasks.task import Score, Task
+from inmateria.training.verification import write_json
 
 SCHEMA = "inmateria.solution"
 SCHEMA_VERSION = 1
@@ -112,15 +112,7 @@ class Solution:
         ------
         StorageError
         """
-        target = Path(path)
-        partial = target.with_name(target.name + ".part")
-        try:
-            partial.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
-            os.replace(partial, target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise StorageError(f"solution not written to {target}: {error.strerror}") from error
-        return target
+        return write_json(path, self.to_dict())
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Solution:
