@@ -8,6 +8,7 @@ import pytest
 from inmateria.errors import (
     NotFiniteError,
     ParameterError,
+    ParkingError,
     ShapeError,
     SlewLimitError,
     VoltageLimitError,
@@ -42,6 +43,7 @@ def spoilt(row: int, sample: int, value: float) -> np.ndarray:
         (SlewLimitError, spoilt(2, 99, -0.03)),
         (SlewLimitError, np.full((3, 100), 0.03)),
         (ShapeError, np.zeros(3)),
+        (ShapeError, [[0.0], [0.0, 0.0], [0.0]]),
         (ShapeError, np.zeros((100, 3))),
         (ShapeError, np.zeros((3, 10, 1))),
         (ParameterError, plateaus(np.zeros((1, 3)), rate=5e3, hold_s=0.01, ramp_s=0.0)),
@@ -109,6 +111,21 @@ def test_a_rig_that_does_not_know_is_off_by_half_the_excursion_at_most(fail_at):
         guard.ramp_to([1, -1, 0.5])
     steps = np.abs(np.diff(bench.sent, axis=1, prepend=0.0)).max(axis=1)
     assert (steps <= np.array([0.5, 0.5, 0.25]) + STEP).all()
+    assert bench.sent[:, -1].tolist() == [0, 0, 0]
+
+
+def test_a_second_failure_does_not_narrow_what_is_unknown():
+    bench = Bench(fail_at=30)
+    guard = Guard(bench)
+    with pytest.raises(OSError, match="unplugged"):
+        guard.ramp_to([1, 0, 0])
+    assert guard.last_voltage[0] == 0.5
+    bench.fail_at = 30
+    with pytest.raises(ParkingError, match="unplugged"):
+        guard.park()
+    # The way home began at 0.5 V, but the terminal may still be anywhere from 0 V to 1 V.
+    assert guard.last_voltage[0] == 0.5
+    guard.park()
     assert bench.sent[:, -1].tolist() == [0, 0, 0]
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inmateria.errors import NotFiniteError, ParameterError, ShapeError, SlewLimitError
 from inmateria.signals.waveforms import plateaus, ramp
 
 RATE = 10_000.0
+# Derandomised: seeds are fixed here as everywhere. No deadline: machines are shared.
+steadily = settings(derandomize=True, deadline=None)
 volts = st.floats(-2, 2, allow_subnormal=False)
 
 
+@steadily
 @given(
     st.lists(st.tuples(volts, volts), min_size=1, max_size=8),
     st.floats(1, 1e4),
@@ -31,6 +34,7 @@ def test_a_ramp_never_exceeds_its_slew_and_arrives(ends, slew, rate):
         np.testing.assert_array_equal(start, stop)
 
 
+@steadily
 @given(volts, volts)
 def test_a_ramp_takes_no_longer_than_its_slew_demands(start, stop):
     n = ramp([start], [stop], rate=RATE, slew_v_per_s=200).shape[1]
@@ -100,6 +104,8 @@ def test_plateau_means_are_those_of_the_held_samples():
         (ParameterError, lambda: ramp([0], [1], rate=0, duration_s=1)),
         (ParameterError, lambda: ramp([0], [1], rate=RATE, slew_v_per_s=-1)),
         (ParameterError, lambda: ramp([0], [1], rate=RATE, duration_s=np.nan)),
+        (ShapeError, lambda: ramp(["a"], [1], rate=RATE, duration_s=1)),
+        (ShapeError, lambda: plateaus([[1.0], [1.0, 2.0]], rate=RATE, hold_s=1, ramp_s=1)),
         (ShapeError, lambda: ramp([0, 0], [1], rate=RATE, duration_s=1)),
         (ShapeError, lambda: ramp([[0]], [[1]], rate=RATE, duration_s=1)),
         (NotFiniteError, lambda: ramp([np.nan], [1], rate=RATE, duration_s=1)),

@@ -34,7 +34,7 @@ from inmateria.errors import (
     StoppedError,
     VoltageLimitError,
 )
-from inmateria.rigs.rig import Rig
+from inmateria.rigs.rig import Rig, check_waveform
 from inmateria.signals.waveforms import SLEW_ROUNDING, Waveform, ramp
 
 # A limit in single precision is off by this much at most; what leaves is cut to the limit.
@@ -151,8 +151,7 @@ class Guard:
             return self._last.copy()
         if isinstance(self._rig, KnowsItsVoltage):
             return np.array(self._rig.held_voltage)
-        covered = np.column_stack([self._last, self._in_flight])
-        return np.asarray((covered.min(axis=1) + covered.max(axis=1)) / 2)
+        return np.asarray((self._in_flight.min(axis=1) + self._in_flight.max(axis=1)) / 2)
 
     def describe(self) -> dict[str, Any]:
         """The rig's description, with the limits under ``"guard"``."""
@@ -292,26 +291,22 @@ class Guard:
 
     def _send(self, voltage: FloatArray, *, stoppable: bool) -> FloatArray:
         """Play checked voltages block by block."""
+        voltage.setflags(write=False)  # what was checked is what leaves
         recorded = [np.empty((len(self.outputs), 0))]
         for first in range(0, voltage.shape[1], self._block):
             if stoppable and first > 0:
                 self._raise_if_stopped()
             block = voltage[:, first : first + self._block]
-            self._last, self._in_flight = self.last_voltage, block
+            # Where the terminals may be if this block, or one before it, was cut short.
+            possible = self._last[:, None] if self._in_flight is None else self._in_flight
+            self._in_flight = np.column_stack([possible, block])
             recorded.append(self._rig.play(block))
             self._last, self._in_flight = block[:, -1].copy(), None
         return np.concatenate(recorded, axis=1)
 
     def _checked(self, voltage: ArrayLike) -> FloatArray:
         """A private copy of a waveform that may be played."""
-        array = np.array(voltage, dtype=np.float64)
-        n = len(self._terminals)
-        if array.ndim != 2 or array.shape[0] != n:
-            raise ShapeError(
-                f"waveform has shape {array.shape}; give ({n}, n_samples), one row for each of "
-                f"{', '.join(t.name for t in self._terminals)}"
-            )
-        check_voltage(self._terminals, array.T)
+        array = check_waveform(self._terminals, voltage)
         for terminal, row in zip(self._terminals, array, strict=True):
             excess = np.maximum(terminal.low_v - row, row - terminal.high_v)
             if excess.max(initial=0.0) > _LIMIT_ROUNDING_V:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from inmateria.devices.device import FloatArray, Terminal
+from inmateria.errors import NotFiniteError, ShapeError
 
 
 @runtime_checkable
@@ -43,3 +45,32 @@ class Rig(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Device and instrument chain as plain JSON values."""
+
+
+def check_waveform(terminals: tuple[Terminal, ...], voltage: ArrayLike) -> FloatArray:
+    """A private copy of a waveform whose rows are `terminals`, all of it finite.
+
+    Parameters
+    ----------
+    voltage : (n_terminals, n_samples) array, V
+
+    Raises
+    ------
+    ShapeError, NotFiniteError
+    """
+    try:
+        array = np.array(voltage, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"waveform is not an array of numbers: {error}") from error
+    if array.ndim != 2 or array.shape[0] != len(terminals):
+        raise ShapeError(
+            f"waveform has shape {array.shape}; give ({len(terminals)}, n_samples), one row for "
+            f"each of {', '.join(t.name for t in terminals)}"
+        )
+    if not np.isfinite(array).all():
+        row, sample = np.argwhere(~np.isfinite(array))[0]
+        raise NotFiniteError(
+            f"terminal {terminals[row].name} is {array[row, sample]} at sample {sample}; "
+            "replace NaN and infinity before they reach a rig"
+        )
+    return array

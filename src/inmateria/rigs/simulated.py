@@ -8,10 +8,11 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from inmateria.devices.device import Device, FloatArray, Terminal, check_voltage
-from inmateria.errors import ParameterError, ShapeError
+from inmateria.devices.device import Device, FloatArray, Terminal
+from inmateria.errors import ParameterError
 from inmateria.rigs.chain import ADC, DAC, Converter, ElectrodeRC, LowPass
 from inmateria.rigs.noise import PowerLawNoise
+from inmateria.rigs.rig import check_waveform
 
 DEFAULT_DAC = DAC()
 DEFAULT_ELECTRODES = ElectrodeRC()
@@ -194,7 +195,7 @@ class SimulatedRig:
         ShapeError, NotFiniteError
             And whatever the device raises (`ConvergenceError`).
         """
-        asked = self._check(voltage)
+        asked = check_waveform(self.terminals, voltage)
         n_samples = asked.shape[1]
         if n_samples == 0:
             return np.empty((len(self.outputs), 0))
@@ -223,15 +224,6 @@ class SimulatedRig:
             **stages,
             "seed": self._seed,
         }
-
-    def _check(self, voltage: ArrayLike) -> FloatArray:
-        array = np.asarray(voltage, dtype=np.float64)
-        if array.ndim != 2 or array.shape[0] != len(self.terminals):
-            raise ShapeError(
-                f"waveform has shape {array.shape}; give ({len(self.terminals)}, n_samples), "
-                f"one row for each of {', '.join(t.name for t in self.terminals)}"
-            )
-        return check_voltage(self.terminals, array.T).T
 
     def _steady_states(self, sent: FloatArray) -> FloatArray:
         """Current at each sample, (n_outputs, n_samples) nA; equal neighbours solved once."""

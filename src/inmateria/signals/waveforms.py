@@ -151,7 +151,7 @@ def plateaus(
     SlewLimitError
         If `ramp_s` is too short for `slew_v_per_s`.
     """
-    targets = np.asarray(points, dtype=np.float64)
+    targets = _numbers(points, "points")
     if targets.ndim != 2 or 0 in targets.shape:
         raise ShapeError(f"points have shape {targets.shape}; give (n_points, n_terminals)")
     if not np.isfinite(targets).all():
@@ -222,13 +222,20 @@ def _ramp_steps(
 
 
 def _point(value: ArrayLike, name: str, n_terminals: int | None = None) -> NDArray[np.float64]:
-    point = np.asarray(value, dtype=np.float64)
+    point = _numbers(value, name)
     if point.ndim != 1 or (n_terminals is not None and point.size != n_terminals):
         wanted = "n_terminals" if n_terminals is None else n_terminals
         raise ShapeError(f"{name} has shape {point.shape}; give one voltage a terminal ({wanted},)")
     if not np.isfinite(point).all():
         raise NotFiniteError(f"{name} holds NaN or infinity; give finite voltages")
     return point
+
+
+def _numbers(value: ArrayLike, name: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name} is not an array of numbers: {error}") from error
 
 
 def _positive(name: str, value: float, unit: str) -> None:
