@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from inmateria.data.atomic import write_text
 from inmateria.data.provenance import plain
-from inmateria.errors import ConfigurationError, StorageError
+from inmateria.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -100,21 +100,7 @@ def write_toml(path: str | os.PathLike[str], values: BaseModel | Mapping[str, An
     StorageError
         If the disk is full or the folder cannot be written.
     """
-    target = Path(path)
-    text = to_toml(values)
-    temporary = target.with_name(target.name + ".tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"cannot write {target}: {error.strerror}; free space or choose another folder"
-        ) from error
-    return target
+    return write_text(Path(path), to_toml(values))
 
 
 def _explain(problem: dict[str, Any], model: type[BaseModel]) -> str:
@@ -171,9 +157,12 @@ def _keys_at(model: type[BaseModel], parents: list[Any]) -> set[str]:
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [found for part in typing.get_args(annotation) for found in _models_in(part)]
+    """The models in ``Model``, ``Model | None``, ``tuple[Model, ...]`` and the like."""
+    parts = typing.get_args(annotation)
+    if parts:
+        return [found for part in parts for found in _models_in(part)]
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return [annotation] if is_model else []
 
 
 def _is_tag(part: Any) -> bool:

@@ -14,9 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from inmateria.data.atomic import storage_error, sync_folder
 from inmateria.data.blocks import MAGIC, START, Header, JournalState, pack_block, read_journal
 from inmateria.data.measurement import verify_file
-from inmateria.data.netcdf import MeasurementWriter, storage_error, sync_folder, undisturbed
+from inmateria.data.netcdf import MeasurementWriter, undisturbed
 from inmateria.data.provenance import canonical_json, plain
 from inmateria.data.schema import Rows
 from inmateria.errors import ConfigurationError, ShapeError, StorageError
@@ -57,7 +58,7 @@ class Journal:
                 f"{self.part} holds an unfinished recording; resume it, or move it away"
             ) from error
         except OSError as error:
-            raise storage_error(self.part, error, kept="choose another folder") from error
+            raise storage_error(self.part, error, fix="choose another folder") from error
         try:
             self._lock()
             self._take_up(header)
@@ -132,7 +133,7 @@ class Journal:
             self.part.unlink()
             sync_folder(self.path.parent)
         except OSError as error:
-            raise storage_error(self.part, error, kept=f"{self.path} is complete") from error
+            raise storage_error(self.part, error, fix=f"{self.path} is complete") from error
 
     def _lock(self) -> None:
         try:
@@ -178,7 +179,7 @@ class Journal:
             os.fsync(self._handle)
         except OSError as error:
             self._cut()
-            raise storage_error(self.part, error, kept=KEPT) from error
+            raise storage_error(self.part, error, fix=KEPT) from error
         self._end += len(data)
 
     def _cut(self) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import h5netcdf
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -15,6 +15,7 @@ from inmateria.data.blocks import read_journal
 from inmateria.data.netcdf import MeasurementWriter, undisturbed
 from inmateria.data.schema import (
     ATTRIBUTES_DIGEST,
+    COORDINATES,
     ROW_VARIABLES,
     VARIABLES,
     array_bytes,
@@ -96,9 +97,8 @@ def open_measurement(path: str | os.PathLike[str], *, verify: bool = True) -> xr
         return read_journal(source).dataset()
     _check_signature(source)
     try:
-        with xr.open_dataset(source, engine="h5netcdf") as lazy:
-            check_version(lazy.attrs, source=str(source))
-            dataset = _load(lazy, source)
+        with h5py.File(source, "r") as file:
+            dataset = _read(file, source)
     except DAMAGE as error:
         if isinstance(error, DataFileError):
             raise
@@ -147,14 +147,13 @@ def verify_file(path: Path, *, block_rows: int = 1 << 18) -> None:
     DataFileError, DataIntegrityError
     """
     try:
-        with h5netcdf.File(path, "r") as file:
-            n_rows = file.dimensions["sample"].size
+        with h5py.File(path, "r") as file:
             for name in ROW_VARIABLES:
-                variable = file.variables[name]
+                variable = file[name]
                 digest = hashlib.sha256()
-                for first in range(0, n_rows, block_rows):
+                for first in range(0, len(variable), block_rows):
                     digest.update(array_bytes(name, variable[first : first + block_rows]))
-                if digest.hexdigest() != variable.attrs["sha256"]:
+                if digest.hexdigest() != _plain(variable.attrs["sha256"]):
                     raise DataIntegrityError(
                         f"{path}: variable {name} fails its SHA-256; the disk may be failing"
                     )
@@ -185,28 +184,42 @@ def _check_signature(source: Path) -> None:
         )
 
 
-def _load(lazy: xr.Dataset, source: Path) -> xr.Dataset:
-    """Read array by array, so that a damaged one is named."""
-    for name in VARIABLES:
-        if name not in lazy.variables:
+def _read(file: h5py.File, source: Path) -> xr.Dataset:
+    """The schema's variables, one by one, so that a damaged one is named."""
+    attrs = {str(key): _plain(value) for key, value in file.attrs.items()}
+    check_version(attrs, source=str(source))
+    variables: dict[str, Any] = {}
+    for name, (dims, dtype, expected) in VARIABLES.items():
+        if name not in file:
             raise DataFileError(f"{source} lacks the variable {name}; it is no measurement")
         try:
-            lazy[name].load()
+            stored = file[name]
+            values = stored.asstr()[...].astype(np.str_) if dtype == "str" else stored[...]
+            kept = {
+                key: _plain(stored.attrs[key])
+                for key in (*expected, "sha256")
+                if key in stored.attrs
+            }
         except DAMAGE as error:
             raise DataIntegrityError(
                 f"{source}: variable {name} cannot be read ({_first_line(error)}); "
                 "restore the file from a copy or record it again"
             ) from error
-    dataset = lazy.set_coords([name for name in VARIABLES if name not in ROW_VARIABLES]).load()
-    dataset.attrs = {key: _plain(value) for key, value in dataset.attrs.items()}
-    for variable in dataset.variables.values():
-        variable.encoding = {}
-    dataset.encoding = {}
-    return dataset
+        variables[name] = (dims, values, kept)
+    return xr.Dataset(
+        {name: variables[name] for name in ROW_VARIABLES},
+        coords={name: variables[name] for name in COORDINATES},
+        attrs={key: value for key, value in attrs.items() if not key.startswith("_")},
+    )
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    """An attribute as Python text or number; netCDF keeps some as arrays of one."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.ravel()[0]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _first_line(error: BaseException) -> str:

@@ -21,6 +21,7 @@ import h5netcdf
 import h5py
 import numpy as np
 
+from inmateria.data.atomic import storage_error, sync_folder
 from inmateria.data.schema import (
     ATTRIBUTES_DIGEST,
     ROW_VARIABLES,
@@ -31,19 +32,12 @@ from inmateria.data.schema import (
     attributes_sha256,
 )
 from inmateria.devices.device import Terminal
-from inmateria.errors import ShapeError, StorageError
+from inmateria.errors import ShapeError
 
 # The file format of HDF5 1.8: its metadata carry checksums of their own, and
 # every netCDF4 library and MATLAB since 2011 reads it.
 LIBVER = ("v108", "v108")
 CHUNK_ROWS = 16384
-
-
-def storage_error(path: Path, error: Exception, *, kept: str) -> StorageError:
-    """The error of a write that failed, saying what is kept and what to do."""
-    code = getattr(error, "errno", None)
-    reason = os.strerror(code) if code else str(error).splitlines()[0]
-    return StorageError(f"cannot write {path}: {reason}; {kept}")
 
 
 class _Sink(io.RawIOBase):
@@ -118,15 +112,6 @@ def undisturbed(work: Callable[[], None]) -> None:
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(work).result()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename or a removal in `folder` outlive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class MeasurementWriter:
@@ -267,5 +252,5 @@ class MeasurementWriter:
     def _fail(self, error: Exception) -> NoReturn:
         self._discard()
         raise storage_error(
-            self.path, error, kept="nothing was replaced; free space or choose another folder"
+            self.path, error, fix="nothing was replaced; free space or choose another folder"
         ) from error

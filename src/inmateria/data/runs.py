@@ -23,6 +23,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from inmateria.data.atomic import write_text
 from inmateria.data.configuration import to_toml, write_toml
 from inmateria.data.provenance import plain, utc_now, versions
 from inmateria.errors import ConfigurationError, DataFileError, ParameterError, StorageError
@@ -74,7 +75,7 @@ class Run:
             except FileExistsError:
                 # two runs within a second; the stamp stays sortable
                 count += 1
-                path = Path(root) / f"{stamp}-{count}-{name}"
+                path = Path(root) / f"{stamp}-{name}-{count}"
             except OSError as error:
                 raise StorageError(
                     f"cannot make {path}: {error.strerror}; choose another folder"
@@ -210,18 +211,7 @@ class Run:
         ------
         StorageError
         """
-        target = self.path / name
-        temporary = target.with_name(target.name + ".tmp")
-        try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {target}: {error.strerror}; free space") from error
-        return target
+        return write_text(self.path / name, text)
 
 
 def list_runs(root: str | os.PathLike[str], *, name: str | None = None) -> list[Run]:

@@ -1,0 +1,47 @@
+"""Files that appear whole or not at all, and stay after a power cut."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from inmateria.errors import StorageError
+
+
+def storage_error(path: Path, error: Exception, *, fix: str) -> StorageError:
+    """The error of a write that failed, saying why, what is kept and what to do."""
+    code = getattr(error, "errno", None)
+    reason = os.strerror(code) if code else (str(error) or type(error).__name__).splitlines()[0]
+    return StorageError(f"cannot write {path}: {reason}; {fix}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a removal in `folder` outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file: all of it under its name, or nothing.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if temporary.is_file():
+            temporary.unlink()
+        raise storage_error(path, error, fix="free space or choose another folder") from error
+    return path
