@@ -71,8 +71,7 @@ def test_a_flipped_bit_is_found(model, suffix):
         path.write_bytes(altered)
         try:
             again = load_surrogate(model)
-        except ModelFileError as error:
-            assert "\n" not in str(error)
+        except ModelFileError:
             found += 1
         else:
             # a blank between two JSON tokens may turn into another blank

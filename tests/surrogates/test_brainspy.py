@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ RANGES = [[-1.2, 0.6], [-0.5, 0.5]]
 def layers(*sizes: int, prefix: str = "") -> OrderedDict:
     generator = torch.Generator().manual_seed(0)
     state = OrderedDict()
-    for i, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (before, after) in enumerate(pairwise(sizes)):
         state[f"{prefix}{2 * i}.weight"] = torch.randn(after, before, generator=generator)
         state[f"{prefix}{2 * i}.bias"] = torch.randn(after, generator=generator)
     return state

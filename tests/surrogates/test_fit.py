@@ -165,7 +165,7 @@ def test_early_stop_gives_the_best_weights(measured):
 
 def test_a_time_limit_ends_the_cycle_in_time(measured):
     fit = fit_surrogate(measured(2000), **{**SMALL, "epochs": 100_000}, max_seconds=0.5)
-    assert fit.history[-1]["learning_rate"] < 0.01 * 3e-3
+    assert fit.history[-1]["learning_rate"] < 0.01 * 5e-3
     # one epoch of thirty small steps may run over
     assert 0.5 <= fit.history[-1]["seconds"] < 2.0
 

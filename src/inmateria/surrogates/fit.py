@@ -76,15 +76,15 @@ def fit_surrogate(
     hidden: Sequence[int] = DEFAULT_HIDDEN,
     activation: str = "relu",
     optimiser: str = "adamw",
-    epochs: int = 60,
+    epochs: int = 40,
     batch_size: int = 512,
-    learning_rate: float = 3e-3,
-    weight_decay: float = 0.1,
+    learning_rate: float = 5e-3,
+    weight_decay: float = 0.05,
     patience: int = 30,
     validation: float = 0.1,
     max_seconds: float | None = None,
     seed: int = 0,
-    threads: int = 2,
+    threads: int = 1,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: Callable[[dict[str, float]], None] | None = None,
@@ -117,7 +117,8 @@ def fit_surrogate(
     seed : int
         Draws weights, order and held-out stretches.
     threads : int
-        CPU threads for PyTorch during the fit.
+        CPU threads for PyTorch during the fit. Two are faster on an idle machine
+        and far slower on a busy one, where they wait for each other.
     checkpoint : path, optional
         File that keeps the state, written every few seconds and when stopped.
     resume : bool

@@ -93,7 +93,7 @@ def cycle(share: float, highest: float) -> float:
 def cpu_threads(count: int) -> Iterator[None]:
     """PyTorch on `count` threads inside the block, as before outside.
 
-    A network this small runs slower on many threads than on two.
+    PyTorch takes all cores by default, and a network this small is slower on many than on one.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
