@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -219,3 +220,21 @@ def test_a_rig_that_gives_nonsense(tmp_path: Path, ohmic: ModuleType) -> None:
 def test_blocks_of_no_length(tmp_path: Path, ohmic: ModuleType) -> None:
     with pytest.raises(ParameterError, match="block_s = 0"):
         sample(ohmic.OhmicRig(), Sinusoids(0.5), path=tmp_path / "m.nc", block_s=0)
+
+
+def test_a_recording_that_does_not_fit_is_refused_before_it_begins(
+    tmp_path: Path, ohmic: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = ohmic.OhmicRig()
+    # 500 rows of 3 x 8 + 2 x 9 + 4 = 46 bytes, in the journal and in the file
+    needed = 2 * 500 * 46
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed - 1))
+        with pytest.raises(StorageError, match="are free; free space or choose"):
+            sample(rig, Sinusoids(0.5), path=tmp_path / "m.nc")
+        assert rig.sent == []
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed))
+        sample(rig, Sinusoids(0.5), path=tmp_path / "m.nc")
+    with pytest.raises(StorageError, match="is a folder; name a file in it"):
+        sample(rig, Sinusoids(0.5), path=tmp_path)

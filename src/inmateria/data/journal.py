@@ -193,13 +193,15 @@ def journal_path(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def recover_measurement(part: str | os.PathLike[str], *, path: Path | None = None) -> Path:
+def recover_measurement(
+    part: str | os.PathLike[str], *, path: str | os.PathLike[str] | None = None
+) -> Path:
     """Make a measurement file of an unfinished journal, which stays where it is.
 
     Parameters
     ----------
     part : path of the journal, ``NAME.nc.part``
-    path : Path, optional
+    path : path, optional
         Where the file goes; by default ``NAME.recovered.nc`` beside it.
 
     Raises
@@ -209,7 +211,7 @@ def recover_measurement(part: str | os.PathLike[str], *, path: Path | None = Non
     source = Path(part)
     state = read_journal(source)
     stem = source.name.removesuffix(".part").removesuffix(".nc")
-    target = path or source.with_name(f"{stem}.recovered.nc")
+    target = source.with_name(f"{stem}.recovered.nc") if path is None else Path(path)
     if target.exists():
         raise StorageError(f"{target} exists and is not overwritten; move it or name another file")
     undisturbed(lambda: _convert(state, target))

@@ -8,6 +8,7 @@ happens. A recording that was stopped goes on at the first block that is missing
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -111,6 +112,8 @@ def sample(
         notes={"started_utc": utc_now(), "parents": [parent(p) for p in parents]},
         n_rows=plan.n_rows,
     )
+    if target.is_dir():
+        raise StorageError(f"{target} is a folder; name a file in it, such as {target / 'data.nc'}")
     if target.exists() and not journal_path(target).exists():
         _check_finished(target, header, resume=resume)
         if progress is not None:
@@ -120,6 +123,7 @@ def sample(
         if progress is not None:
             progress(journal.n_rows, plan.n_rows)
         if journal.n_rows < plan.n_rows:
+            _check_space(target, header, done=journal.n_rows)
             try:
                 _record(guarded, plan, journal, block_s=block_s, progress=progress)
             finally:
@@ -141,6 +145,21 @@ def _record(
         journal.append(block.rows(current, current_range_na=rig.current_range_na))
         if progress is not None:
             progress(journal.n_rows, plan.n_rows)
+
+
+def _check_space(path: Path, header: Header, *, done: int) -> None:
+    """Refuse a recording that the disk has no room for before it begins.
+
+    The rest of the journal and, at the end, the file beside it.
+    """
+    per_row = 8 * len(header.terminals) + 9 * len(header.outputs) + 4
+    needed = per_row * (2 * header.n_rows - done)
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise StorageError(
+            f"{path} takes {needed / 1e6:.0f} MB while it is made and {free / 1e6:.0f} MB are "
+            "free; free space or choose another folder"
+        )
 
 
 def _recorded(rig: Rig, voltage: FloatArray) -> FloatArray:
