@@ -108,6 +108,9 @@ class Verification:
     predicted_margin_na : float, nA
     disagreement_na, disagreement_in_noise : (n_points,) arrays
         Measured minus predicted.
+    offset_na : float, nA
+        What the disagreements have in common: their mean. Drift since the
+        device was sampled, or a bias of the model; a threshold follows it.
     clipped : int
         Holds in which the chain clipped: their levels are bounds.
     measurements : int
@@ -144,6 +147,7 @@ class Verification:
     predicted_margin_na: float
     disagreement_na: FloatArray
     disagreement_in_noise: FloatArray
+    offset_na: float
     clipped: int
     measurements: int
     device_s: float
@@ -182,6 +186,7 @@ class Verification:
             "predicted_na": self.predicted_na.tolist(),
             "predicted_margin_na": self.predicted_margin_na,
             "disagreement_na": self.disagreement_na.tolist(),
+            "offset_na": self.offset_na,
             "clipped": self.clipped,
             "measurements": self.measurements,
             "device_s": self.device_s,

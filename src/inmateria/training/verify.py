@@ -183,6 +183,7 @@ def verify(
         predicted_margin_na=float(task.score(predicted).margin_na),
         disagreement_na=level - predicted,
         disagreement_in_noise=np.array([_in_noise(float(d), noise) for d in level - predicted]),
+        offset_na=float(np.mean(level - predicted)),
         clipped=clipped,
         measurements=repetitions * n_points,
         device_s=samples / rig.rate,

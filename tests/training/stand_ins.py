@@ -42,9 +42,9 @@ class RealDeviceModel:
 
 
 class TanhNetwork:
-    """Five terminals, one or more outputs, I = A tanh(B V + c): exact gradient, all NumPy."""
+    """Six terminals, one or more outputs, I = A tanh(B V + c): exact gradient, all NumPy."""
 
-    def __init__(self, n_outputs: int = 1, n_terminals: int = 5, seed: int = 3) -> None:
+    def __init__(self, n_outputs: int = 1, n_terminals: int = 6, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self.terminals = tuple(Terminal(f"e{i}") for i in range(1, n_terminals + 1))
         self.outputs = tuple(f"o{i}" for i in range(n_outputs))
