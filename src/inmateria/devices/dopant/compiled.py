@@ -3,16 +3,35 @@
 Sums may be reordered and products contracted, so that loops vectorise; NaN and
 infinity keep their meaning. A division by zero gives infinity, as in NumPy: a
 check in every loop would keep it from being vectorised.
+
+Machine code is kept on disk. Numba checks it against the file that a function
+stands in, but not against the files of the functions that it calls, so code
+older than any source file of this folder is thrown away here.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 
 REORDER = {"contract", "reassoc", "nsz", "arcp"}
+
+
+def discard_stale_code(folder: Path) -> None:
+    """Remove the compiler's index files that are older than the newest source in `folder`."""
+    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    for index in (folder / "__pycache__").glob("*.nbi"):
+        # Another process may do the same, and an installed package may be read-only.
+        with contextlib.suppress(OSError):
+            if index.stat().st_mtime < newest:
+                index.unlink()
+
+
+discard_stale_code(Path(__file__).parent)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,10 +23,13 @@ from inmateria.devices.dopant.rates import both_ways
 # Newton stops when the net flow into every site is this small against the gross flow through it.
 TOLERANCE = 1e-12
 MOST_STEPS = 60
-# Continuation in the energies: first stride, the effort that makes it shorter, the shortest.
+# Continuation in the energies: first stride, how it shrinks from walk to walk, the effort
+# after which it grows, and when a walk is given up.
 FIRST_STRIDE = 0.1
-EFFORT = 25
-SHORTEST_STRIDE = 1e-5
+SHRINK = 0.73
+WALKS = 8
+EASY = 12
+SHORTEST_STRIDE = 1e-4
 # A chord step reuses the last factorisation; once it gains less than this, a new one pays.
 CHORD_GAIN = 0.2
 # Rounding error of a flow in units of the summed weights of its site.
@@ -195,45 +198,48 @@ def anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W):  # type: ignore[no-
     """Steady state by continuation from infinite temperature, for points that defeat `relax`.
 
     All energies are multiplied by s. At s = 0 every site is half full; the
-    solution is followed to s = 1 in strides that adapt to Newton's effort.
+    solution is followed to s = 1 in strides that adapt to Newton's effort. Where
+    the branch folds back, a stride across the fold lands on the next one; where
+    no stride gets across, the walk starts again with another first stride.
     Returns as `relax` does.
     """
-    n[:] = 0.5
     trial = n.copy()
-    s = 0.0
-    stride = FIRST_STRIDE
     total = 0
     worst = 1.0
-    while s < 1.0:
-        ahead = min(1.0, s + stride)
-        trial[:] = n
-        effort, worst = relax(
-            v * ahead,
-            volt * ahead,
-            trial,
-            eps * ahead,
-            K * ahead,
-            w,
-            we,
-            rule,
-            S,
-            A,
-            pivot,
-            True,
-            False,
-            W,
-        )
-        total += abs(effort)
-        if 0 < effort <= EFFORT:
-            n[:] = trial
-            s = ahead
-            if effort <= EFFORT // 2:
-                stride *= 1.6
-        else:
-            stride *= 0.4
-            if stride < SHORTEST_STRIDE:
-                return -total, max(worst, TOLERANCE)
-    return total, worst
+    for attempt in range(WALKS):
+        n[:] = 0.5
+        s = 0.0
+        stride = FIRST_STRIDE * SHRINK**attempt
+        while s < 1.0 and stride > SHORTEST_STRIDE:
+            ahead = min(1.0, s + stride)
+            trial[:] = n
+            effort, worst = relax(
+                v * ahead,
+                volt * ahead,
+                trial,
+                eps * ahead,
+                K * ahead,
+                w,
+                we,
+                rule,
+                S,
+                A,
+                pivot,
+                True,
+                False,
+                W,
+            )
+            total += abs(effort)
+            if effort > 0:
+                n[:] = trial
+                s = ahead
+                if effort <= EASY:
+                    stride *= 1.6
+            else:
+                stride *= 0.4
+        if s == 1.0:
+            return total, worst
+    return -total, max(worst, TOLERANCE)
 
 
 @compiled

@@ -192,12 +192,12 @@ class DopantNetwork:
         Sums to zero over the electrodes.
         """
         full, shape = self._full(voltage)
-        return self.nanoampere * self.engine.current(full).reshape(*shape, -1)
+        return self.nanoampere * self.engine.current(full).reshape(*shape, self.model.n_electrodes)
 
     def occupation(self, voltage: ArrayLike) -> FloatArray:
         """Mean number of holes on every site, (..., n_terminals) V to (..., n_sites)."""
         full, shape = self._full(voltage)
-        return self.engine.occupation(full).reshape(*shape, -1)
+        return self.engine.occupation(full).reshape(*shape, self.model.n_sites)
 
     def gradient(self, voltage: ArrayLike) -> FloatArray:
         """Exact dI/dV, (..., n_terminals) V to (..., n_outputs, n_terminals) nA/V.
@@ -252,7 +252,8 @@ class Stream:
             current = engine.current(full, start=self._start)
         else:
             current = engine.current(full)
-        return device.nanoampere * current[:, list(device._output_index)].reshape(*shape, -1)
+        chosen = current[:, list(device._output_index)]
+        return device.nanoampere * chosen.reshape(*shape, len(device.outputs))
 
 
 def build_model(geometry: Geometry, parameters: DopantParameters) -> HoppingModel:

@@ -1,0 +1,19 @@
+"""Machine code on disk that is older than a source file is thrown away."""
+
+from __future__ import annotations
+
+import os
+
+from inmateria.devices.dopant.compiled import discard_stale_code
+
+
+def test_only_stale_code_goes(tmp_path):
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    source, old, new = tmp_path / "a.py", cache / "a.f-1.nbi", cache / "a.g-1.nbi"
+    for file, time in ((old, 100), (source, 200), (new, 300)):
+        file.touch()
+        os.utime(file, (time, time))
+    discard_stale_code(tmp_path)
+    assert not old.exists()
+    assert new.exists()
