@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from inmateria.tasks.sphere import Sphere
     from inmateria.training.solution import load_solution
     from inmateria.training.train import train, train_all
-    from inmateria.training.verification import verify
+    from inmateria.training.verify import verify
 
 __version__ = "0.1.0"
 
@@ -51,7 +51,7 @@ _HOMES = {
     "Sphere": "inmateria.tasks.sphere",
     "train": "inmateria.training.train",
     "train_all": "inmateria.training.train",
-    "verify": "inmateria.training.verification",
+    "verify": "inmateria.training.verify",
     "load_solution": "inmateria.training.solution",
 }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from inmateria import __version__
+from inmateria.errors import StoppedError
 
 # Listing the commands must not import them: what they stand on takes seconds.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -35,6 +37,18 @@ class LazyGroup(click.Group):
         command = import_module(COMMANDS[cmd_name][0]).command
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C leaves as our own error, before click prints a blank line.
+
+        Raises
+        ------
+        StoppedError
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise StoppedError(f"{stop or 'Ctrl-C'}; nothing is running any more") from stop
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list in the help, without importing a single command."""

@@ -44,12 +44,12 @@ def run(arguments: Sequence[str]) -> int:
                 list(arguments) or ["--help"], prog_name="inmateria", standalone_mode=False
             )
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (`| head`) has left; nothing is wrong, and Python must not
-        # complain about it when it closes stdout.
+    except (BrokenPipeError, SystemExit):
+        # The reader (`| head`) has left, and click turns that into SystemExit.
+        # Nothing is wrong, and Python must not complain when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (StoppedError, KeyboardInterrupt, click.exceptions.Abort) as stop:
+    except (StoppedError, KeyboardInterrupt) as stop:
         return _say("stopped", str(stop) or "nothing is running any more", USER)
     except InMateriaError as error:
         return _say("error", str(error), USER)
@@ -77,7 +77,7 @@ def keeping(what: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        raise StoppedError(what) from stop
+        raise StoppedError(f"{stop or 'Ctrl-C'}; {what}") from stop
     except StoppedError as stop:
         if what in str(stop):
             raise
@@ -86,10 +86,14 @@ def keeping(what: str) -> Iterator[None]:
 
 @contextmanager
 def _signals_stop() -> Iterator[None]:
-    """TERM and HUP stop as Ctrl-C does: cleanly, with a message."""
+    """TERM and HUP stop as Ctrl-C does: cleanly, with a message.
+
+    They raise KeyboardInterrupt as Ctrl-C does, because code that guards against
+    damaged files catches RuntimeError and would take our StoppedError for damage.
+    """
 
     def stop(number: int, _: FrameType | None) -> None:
-        raise StoppedError(f"{signal.Signals(number).name} received")
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:

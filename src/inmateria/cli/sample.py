@@ -37,8 +37,10 @@ def command(out: Path, config: Path | None, **given: Any) -> None:
     from inmateria.cli.settings import SampleSettings
 
     settings = resolve(SampleSettings, config, flags(given))
+    from inmateria.cli.devices import open_device
     from inmateria.cli.steps import record
 
+    device = open_device(settings.device, device_seed=settings.device_seed)
     with keeping(f"rows so far are kept in {out}.part; run the same command again to go on"):
-        path = record(settings, out)
+        path = record(settings, device, out)
     click.echo(f"{path}")

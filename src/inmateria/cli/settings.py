@@ -57,16 +57,28 @@ class TrainSettings(Configuration):
     min_margin_na: float = Field(default=2.0, ge=0)
     tolerance_na: float | None = Field(default=None, gt=0)
     min_accuracy: float = Field(default=0.9, gt=0, le=1)
+    ring_training_points: int = Field(default=100, ge=2)
+    ring_test_points: int = Field(default=300, ge=2)
     restarts: int = Field(default=64, ge=1)
     steps: int = Field(default=300, ge=1)
     seed: int = Field(default=0, ge=0)
 
 
 class TrialSettings(Configuration):
-    """How found controls are tried on a rig."""
+    """How found controls are tried on a rig.
+
+    A gate has four points and is repeated; a ring has hundreds, each of which
+    is held for a shorter time.
+    """
 
     rate_hz: float = Field(default=10_000.0, gt=0)
     repetitions: int = Field(default=3, ge=1)
+    hold_s: float = Field(default=0.05, gt=0)
+    settle_s: float = Field(default=0.015, ge=0)
+    ring_repetitions: int = Field(default=1, ge=1)
+    ring_hold_s: float = Field(default=0.005, gt=0)
+    ring_settle_s: float = Field(default=0.005, ge=0)
+    n_sigma: float = Field(default=3.0, gt=0)
     seed: int = Field(default=1, ge=0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from inmateria.cli.devices import open_device, open_rig
+from inmateria.cli.devices import open_rig
 from inmateria.cli.progress import step
 from inmateria.cli.tasks import RING, make_task, task_names
 from inmateria.data.designs import Plateaus, Sinusoids, Triangles
@@ -17,19 +17,20 @@ from inmateria.errors import StorageError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from inmateria.cli.settings import FitSettings, SampleSettings, TrainSettings
+    from inmateria.cli.settings import DriveSettings, FitSettings, TrainSettings, TrialSettings
     from inmateria.devices.device import Device
     from inmateria.surrogates.fit import Fit
     from inmateria.tasks.task import Task
     from inmateria.training.solution import Solution
+    from inmateria.training.verification import Verification
 
 # Opposite each other and both a quarter of the rim from the output of the embedded device.
 DEFAULT_INPUTS = ("e2", "e6")
+MANY_POINTS = 32
 
 
-def record(settings: SampleSettings, out: Path) -> Path:
+def record(settings: DriveSettings, device: Device, out: Path) -> Path:
     """Sample a device into a measurement file; goes on where it stopped."""
-    device = open_device(settings.device, device_seed=settings.device_seed)
     with (
         open_rig(device, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
         step("sampling") as report,
@@ -37,7 +38,7 @@ def record(settings: SampleSettings, out: Path) -> Path:
         return sample(rig, design_of(settings), path=out, progress=report)
 
 
-def design_of(settings: SampleSettings) -> Sinusoids | Triangles | Plateaus:
+def design_of(settings: DriveSettings) -> Sinusoids | Triangles | Plateaus:
     """The sampling design that the settings name."""
     if settings.design == "plateaus":
         return Plateaus(settings.points, seed=settings.seed)
@@ -111,6 +112,42 @@ def _fixed_inputs(settings: TrainSettings, device: Device) -> tuple[str, ...] | 
         return settings.inputs
     known = {t.name for t in device.terminals}
     return DEFAULT_INPUTS if known.issuperset(DEFAULT_INPUTS) else None
+
+
+def try_out(
+    settings: TrialSettings,
+    solutions: Sequence[Solution],
+    device: Device,
+    *,
+    surrogate: Device | None = None,
+) -> list[Verification]:
+    """Apply solutions to the device, noise on, one after the other on one guarded rig."""
+    from inmateria.training.verify import verify
+
+    found = []
+    with (
+        open_rig(device, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
+        step("verifying") as report,
+    ):
+        for k, solution in enumerate(solutions):
+            task = solution.make_task()
+            many = len(task.points) > MANY_POINTS
+            found.append(
+                verify(
+                    solution,
+                    task,
+                    rig,
+                    repetitions=settings.ring_repetitions if many else settings.repetitions,
+                    hold_s=settings.ring_hold_s if many else settings.hold_s,
+                    settle_s=settings.ring_settle_s if many else settings.settle_s,
+                    order="tour" if many else "shuffled",
+                    n_sigma=settings.n_sigma,
+                    surrogate=surrogate,
+                    seed=settings.seed,
+                )
+            )
+            report(k + 1, len(solutions))
+    return found
 
 
 def make_folder(path: Path) -> Path:

@@ -50,7 +50,13 @@ def make_task(name: str, device: Device, *, inputs: Sequence[str], settings: Tra
 
     levels: dict[str, Any] = input_levels(device, inputs)
     if name == RING:
-        return Ring(tuple(inputs), min_accuracy=settings.min_accuracy, **levels)
+        return Ring(
+            tuple(inputs),
+            min_accuracy=settings.min_accuracy,
+            n_train=settings.ring_training_points,
+            n_test=settings.ring_test_points,
+            **levels,
+        )
     return Gate(
         name,
         tuple(inputs),

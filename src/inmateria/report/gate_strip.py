@@ -44,6 +44,7 @@ def draw_gate_strip(
     gate: str,
     verdict: str,
     threshold_na: float | None = None,
+    least_span_na: float = 0.0,
     input_names: Sequence[str] = ("A", "B"),
 ) -> str:
     """Output against time with its threshold, the logic inputs as steps, inline SVG.
@@ -57,6 +58,8 @@ def draw_gate_strip(
         The title, for example ``"XOR"`` and ``"verified, margin 5.1 nA"``.
     threshold_na : float, optional
         Between the highest low and the lowest high, nA; a constant gate has none.
+    least_span_na : float
+        The current axis covers this much at least, so that a flat output looks flat.
     """
     time, trace = envelope(time_s, current_na)
 
@@ -78,8 +81,12 @@ def draw_gate_strip(
         above.set_title(verdict, loc="right", color=MUTED, fontsize=8.5)
         above.locator_params(axis="y", nbins=5)
         above.margins(x=0.01, y=0.12)
+        low, high = above.get_ylim()
+        spare = max(0.0, least_span_na - (high - low)) / 2
+        above.set_ylim(low - spare, high + spare)
 
-        edges = [p.start_s for p in plateaus] + [plateaus[-1].stop_s]
+        # The way to the next state begins where the last hold ends.
+        edges = [plateaus[0].start_s, *(p.stop_s for p in plateaus)]
         for row, name in enumerate(input_names):
             states = np.asarray([p.inputs[row] for p in plateaus], dtype=np.float64)
             base = -1.5 * row

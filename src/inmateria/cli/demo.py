@@ -1,0 +1,216 @@
+"""`inmateria demo`: the whole job, from an unknown device to verified gates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inmateria.cli.exits import keeping
+from inmateria.cli.settings import DemoSettings, flags, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from inmateria.cli.pages import FitResult
+    from inmateria.data.runs import Run
+    from inmateria.devices.device import Device
+    from inmateria.surrogates.surrogate import Surrogate
+    from inmateria.training.solution import Solution
+    from inmateria.training.verification import Verification
+
+N_TEST = 4000
+TEST_SEED = 2_000_003
+
+
+@click.command()
+@click.option("--device", metavar="PATH", help="A model of a real device instead of the default.")
+@click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
+@click.option("--seed", type=int, help="Of sampling, fit, training and noise.  [0]")
+@click.option("--quick", is_flag=True, help="A tenth of the data and of the fit, to look around.")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file; flags override it.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="runs", show_default=True,
+    help="Folder that gets a folder for this run.",
+)  # fmt: skip
+def command(out: Path, config: Path | None, quick: bool, seed: int | None, **given: Any) -> None:
+    """Sample a device, fit a surrogate, find all sixteen gates and the ring on
+    it, and verify them on the device, noise on.
+
+    Takes minutes. After an interruption, the same command goes on where it
+    stopped.
+    """
+    settings = resolve(DemoSettings, config, flags(given))
+    if quick:
+        settings = _quick(settings)
+    if seed is not None:
+        settings = _seeded(settings, seed)
+    from rich.console import Console
+
+    from inmateria.cli.devices import open_device
+    from inmateria.cli.steps import make_folder
+    from inmateria.cli.tasks import task_names
+    from inmateria.report.terminal import print_scoreboard
+
+    task_names(settings.tasks)
+    device = open_device(settings.device, device_seed=settings.device_seed)
+    make_folder(out)
+    from inmateria.data.runs import Run
+
+    run = Run.resume_or_create(out, "demo", config=settings)
+    with keeping(f"all steps so far are kept in {run.path}; run the same command again to go on"):
+        rows, line, report = run_demo(settings, device, run)
+    print_scoreboard(Console(highlight=False), rows)
+    click.echo(line)
+    click.echo(str(report))
+
+
+def run_demo(settings: DemoSettings, device: Device, run: Run) -> tuple[list[Any], str, Path]:
+    """Do what is not yet done in a run folder.
+
+    Parameters
+    ----------
+    settings : DemoSettings
+    device : Device
+    run : Run
+
+    Returns
+    -------
+    rows : list of TaskRow
+    line : str
+        How many gates are verified.
+    report : Path
+    """
+    from inmateria.cli.pages import demo_page
+    from inmateria.report.page import write_page
+    from inmateria.report.scoreboard import count_line
+    from inmateria.report.task_sections import row_of
+
+    dataset = _sampled(settings, device, run)
+    surrogate = _fitted(settings, dataset, run)
+    solutions = _found(settings, surrogate, run)
+    verified = _verified(settings, solutions, device, surrogate, run)
+    gates = [row_of(v) for v in verified if v.criterion != "threshold"]
+    line = count_line(gates or [row_of(v) for v in verified], noun="gates" if gates else "tasks")
+    page = demo_page(
+        settings,
+        verified,
+        device,
+        fit=_judged(surrogate, device, run),
+        started_utc=_started(run),
+        result=line,
+    )
+    report = write_page(run.report, page)
+    run.finish(result=line)
+    return [row_of(v) for v in verified], line, report
+
+
+def _sampled(settings: DemoSettings, device: Device, run: Run) -> xr.Dataset:
+    from inmateria.cli.steps import record
+    from inmateria.data.measurement import open_measurement
+
+    path = record(settings.sample, device, run.data / "measurement.nc")
+    dataset = open_measurement(path)
+    run.record("sampled", rows=dataset.sizes["sample"])
+    return dataset
+
+
+def _fitted(settings: DemoSettings, dataset: xr.Dataset, run: Run) -> Surrogate:
+    from inmateria.cli.steps import fit
+    from inmateria.surrogates.files import load_surrogate
+
+    stem = run.model / "surrogate"
+    if stem.with_suffix(".json").exists():
+        return load_surrogate(stem)
+    result = fit(settings.fit, dataset, checkpoint=run.model / "checkpoint")
+    run.write_text("model/history.json", json.dumps(result.history) + "\n")
+    result.surrogate.save(stem)
+    (run.model / "checkpoint").unlink(missing_ok=True)
+    run.record("fitted", rmse_na=result.error.rmse_na, epochs=len(result.history))
+    return result.surrogate
+
+
+def _found(settings: DemoSettings, surrogate: Surrogate, run: Run) -> list[Solution]:
+    from inmateria.cli.steps import make_folder, search
+    from inmateria.cli.tasks import task_names
+    from inmateria.training.solution import load_solution
+
+    names = task_names(settings.tasks)
+    folder = make_folder(run.path / "solutions")
+    files = [folder / f"{name}.json" for name in names]
+    if all(file.exists() for file in files):
+        return [load_solution(file) for file in files]
+    solutions = search(settings.train, names, surrogate)
+    for solution, file in zip(solutions, files, strict=True):
+        solution.save(file)
+    run.record("trained", found=sum(bool(s.score.passed) for s in solutions), tasks=len(names))
+    return solutions
+
+
+def _verified(
+    settings: DemoSettings,
+    solutions: Sequence[Solution],
+    device: Device,
+    surrogate: Surrogate,
+    run: Run,
+) -> list[Verification]:
+    from inmateria.cli.steps import make_folder, try_out
+
+    found = try_out(settings.verify, solutions, device, surrogate=surrogate)
+    folder = make_folder(run.path / "verifications")
+    for verification in found:
+        verification.save(folder / f"{verification.task}.json")
+    run.record("verified", passed=sum(v.passed for v in found), tasks=len(found))
+    return found
+
+
+def _judged(surrogate: Surrogate, device: Device, run: Run) -> FitResult:
+    """The surrogate against the device itself, noiseless, at independent uniform points."""
+    import numpy as np
+
+    from inmateria.cli.pages import FitResult
+
+    low = np.array([t.low_v for t in device.terminals])
+    high = np.array([t.high_v for t in device.terminals])
+    voltage = np.random.default_rng(TEST_SEED).uniform(low, high, (N_TEST, len(low)))
+    history = json.loads((run.model / "history.json").read_text(encoding="utf-8"))
+    return FitResult(
+        surrogate,
+        history,
+        device.current(voltage)[:, 0],
+        surrogate.current(voltage)[:, 0],
+        f"The surrogate at {N_TEST} independent, uniformly drawn points against the device "
+        "without noise.",
+    )
+
+
+def _started(run: Run) -> str:
+    provenance = json.loads((run.path / "provenance.json").read_text(encoding="utf-8"))
+    return str(provenance["started_utc"])
+
+
+def _seeded(settings: DemoSettings, seed: int) -> DemoSettings:
+    """One seed for all steps; verification draws other noise than sampling."""
+    return settings.model_copy(
+        update={
+            "sample": settings.sample.model_copy(update={"seed": seed}),
+            "fit": settings.fit.model_copy(update={"seed": seed}),
+            "train": settings.train.model_copy(update={"seed": seed}),
+            "verify": settings.verify.model_copy(update={"seed": seed + 1}),
+        }
+    )
+
+
+def _quick(settings: DemoSettings) -> DemoSettings:
+    return settings.model_copy(
+        update={
+            "sample": settings.sample.model_copy(
+                update={"duration_s": settings.sample.duration_s / 10}
+            ),
+            "fit": settings.fit.model_copy(update={"max_seconds": 10.0}),
+        }
+    )

@@ -1,0 +1,154 @@
+"""What stands in the report of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from inmateria.data.configuration import Configuration, to_toml
+from inmateria.data.provenance import utc_now, versions
+from inmateria.report.device_section import device_section
+from inmateria.report.page import Listing, Page, Section
+from inmateria.report.scoreboard import count_line
+from inmateria.report.surrogate_section import surrogate_section
+from inmateria.report.task_sections import (
+    ring_section,
+    row_of,
+    scoreboard_section,
+    strips_section,
+)
+
+if TYPE_CHECKING:
+    from inmateria.devices.device import Device, FloatArray
+    from inmateria.surrogates.surrogate import Surrogate
+    from inmateria.training.verification import Verification
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a page shows of a surrogate.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+    history : sequence of mappings
+        One line per epoch.
+    measured, predicted : (n_points,) arrays, nA
+        At points that the surrogate has not seen.
+    caption : str
+        Where those points come from.
+    """
+
+    surrogate: Surrogate
+    history: Sequence[Mapping[str, float]]
+    measured: FloatArray
+    predicted: FloatArray
+    caption: str
+
+
+def verification_page(
+    settings: Configuration, found: Sequence[Verification], device: Device
+) -> Page:
+    """The page of `inmateria verify`."""
+    facts = _facts(device, started_utc=utc_now(), seed=getattr(settings, "seed", None))
+    return Page(
+        "Verification on the device",
+        count_line([row_of(v) for v in found], noun="tasks"),
+        facts,
+        [
+            *_task_sections(found, device),
+            device_section(device, inputs=found[0].inputs),
+            _appendix(settings),
+        ],
+    )
+
+
+def demo_page(
+    settings: Configuration,
+    found: Sequence[Verification],
+    device: Device,
+    *,
+    fit: FitResult,
+    started_utc: str,
+    result: str,
+) -> Page:
+    """The page of `inmateria demo`."""
+    return Page(
+        "From a disordered device to logic gates",
+        result,
+        _facts(device, started_utc=started_utc, seed=None) | {"inputs": ", ".join(found[0].inputs)},
+        [
+            *_task_sections(found, device),
+            device_section(device, inputs=found[0].inputs, surrogate=fit.surrogate),
+            surrogate_section(
+                fit.measured,
+                fit.predicted,
+                history=fit.history,
+                caption=fit.caption,
+                note=_how_fitted(fit.surrogate.describe()),
+            ),
+            _appendix(settings),
+        ],
+    )
+
+
+def label(device: Device) -> str:
+    """A device in a few words."""
+    described = device.describe()
+    if described.get("kind") == "dopant network":
+        p = described["parameters"]
+        return (
+            f"dopant network, seed {described.get('seed')}: {p['n_acceptors']} acceptors, "
+            f"{p['n_donors']} donors, {p['n_electrodes']} electrodes, {p['temperature_k']:g} K"
+        )
+    provenance = described.get("provenance", {})
+    name = provenance.get("file") or provenance.get("made_by") or described.get("kind", "device")
+    return f"network model {name}, {len(device.terminals)} terminals"
+
+
+def _task_sections(found: Sequence[Verification], device: Device) -> list[Section]:
+    gates = [v for v in found if v.criterion in ("margin", "flatness")]
+    rings = [v for v in found if v.criterion == "threshold" and len(v.inputs) == 2]
+    n_sigma = found[0].n_sigma
+    note = (
+        "margin: lowest high minus highest low, for TRUE and FALSE what is left of the allowed "
+        f"spread. A gate is verified when its margin exceeds {n_sigma:g} times the scatter of its "
+        "levels over repetitions (TRUE and FALSE: when the spread stays within the tolerance), a "
+        "ring when enough test points are on their side of the threshold. predicted: by the "
+        "surrogate. accuracy: of single holds."
+    )
+    sections = [scoreboard_section([row_of(v) for v in found], note=note)]
+    if gates:
+        sections.append(strips_section(gates))
+    return [*sections, *(ring_section(v, device) for v in rings)]
+
+
+def _how_fitted(described: Mapping[str, Any]) -> str:
+    architecture, provenance = described["architecture"], described["provenance"]
+    data = provenance.get("training_data", {})
+    widths = " x ".join(str(width) for width in architecture["hidden"])
+    return (
+        f"A network of {widths} {architecture['activation']} units, fitted to "
+        f"{data.get('rows', 0)} sampled rows ({data.get('clipped_rows', 0)} clipped ones left "
+        f"out) in {provenance.get('epochs_run', 0)} epochs."
+    )
+
+
+def _facts(device: Device, *, started_utc: str, seed: int | None) -> dict[str, str]:
+    found = versions()
+    packages = ", ".join(f"{name} {found[name]}" for name in ("numpy", "numba", "torch"))
+    facts = {
+        "device": label(device),
+        "output": ", ".join(device.outputs),
+        "fidelity": "simulation: rig in software, measurement noise on",
+        "started": started_utc,
+        "software": f"inmateria {found['inmateria']}, Python {found['python']}, {packages}",
+    }
+    if seed is not None:
+        facts["seed"] = str(seed)
+    return facts
+
+
+def _appendix(settings: Configuration) -> Section:
+    return Section("Configuration", [Listing("config.toml", to_toml(settings))])

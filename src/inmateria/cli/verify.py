@@ -1,0 +1,69 @@
+"""`inmateria verify`: found controls on the device, noise on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inmateria.cli.exits import keeping
+from inmateria.cli.settings import VerifySettings, flags, resolve
+from inmateria.errors import ConfigurationError
+
+
+@click.command()
+@click.argument("solutions", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--device", metavar="NAME|PATH", help="'default', or a model of a device.")
+@click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
+@click.option("--model", metavar="PATH", help="Surrogate whose prediction is compared.")
+@click.option("--repetitions", type=int, help="Times each gate is gone through.  [3]")
+@click.option("--seed", type=int, help="Of noise and order.  [1]")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file; flags override it.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default="verification", show_default=True,
+    help="Folder for one JSON file a task and report.html.",
+)  # fmt: skip
+def command(
+    solutions: tuple[Path, ...], model: str | None, out: Path, config: Path | None, **given: Any
+) -> None:
+    """Apply SOLUTIONS, files that `train` wrote or their folder, to the device.
+
+    Every control is set within its range through a guarded rig with noise on;
+    a margin has to exceed the measured noise.
+    """
+    settings = resolve(VerifySettings, config, flags(given))
+    from rich.console import Console
+
+    from inmateria.cli.devices import open_device, open_model
+    from inmateria.cli.pages import verification_page
+    from inmateria.cli.steps import make_folder, try_out
+    from inmateria.report.page import write_page
+    from inmateria.report.scoreboard import count_line
+    from inmateria.report.task_sections import row_of
+    from inmateria.report.terminal import print_scoreboard
+    from inmateria.training.solution import load_solution
+
+    files = [file for path in solutions for file in _files(path)]
+    loaded = [load_solution(file) for file in files]
+    device = open_device(settings.device, device_seed=settings.device_seed)
+    surrogate = open_model(model) if model is not None else None
+    make_folder(out)
+    with keeping("no verification was written; run the same command again"):
+        found = try_out(settings, loaded, device, surrogate=surrogate)
+    for verification in found:
+        verification.save(out / f"{verification.task}.json")
+    report = write_page(out / "report.html", verification_page(settings, found, device))
+    rows = [row_of(v) for v in found]
+    print_scoreboard(Console(highlight=False), rows)
+    click.echo(count_line(rows, noun="tasks"))
+    click.echo(str(report))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.json"))
+    if not files:
+        raise ConfigurationError(f"{path} holds no solution (*.json); give what `train` wrote")
+    return files

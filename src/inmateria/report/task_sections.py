@@ -1,0 +1,118 @@
+"""What was measured of each task: strips of gates, the map of a ring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inmateria.report.gate_strip import Plateau, draw_gate_strip
+from inmateria.report.page import Note, Picture, Section, Table
+from inmateria.report.ring_map import draw_ring_map
+from inmateria.report.scoreboard import COLUMNS, TaskRow, cells
+
+if TYPE_CHECKING:
+    from inmateria.devices.device import Device
+    from inmateria.training.verification import Verification
+
+N_GRID = 49
+
+
+def row_of(verification: Verification) -> TaskRow:
+    """The scoreboard's row."""
+    v = verification
+    return TaskRow(
+        task=v.task,
+        verified=v.passed,
+        margin_na=v.margin_na,
+        margin_in_noise=v.margin_in_noise,
+        predicted_margin_na=v.predicted_margin_na,
+        accuracy=v.accuracy_single,
+        controls=tuple(v.controls.items()),
+    )
+
+
+def scoreboard_section(rows: Sequence[TaskRow], *, note: str) -> Section:
+    """The table of all tasks; `note` says how a task passes."""
+    table = Table(
+        COLUMNS,
+        [cells(row) for row in rows],
+        caption="Each task as measured on the device, noise on",
+        verdict_column=1,
+        numeric=(2, 3, 4, 5),
+    )
+    return Section("Results", [table, Note(note)])
+
+
+def strips_section(gates: Sequence[Verification]) -> Section:
+    """One strip of measured output per gate."""
+    note = Note(
+        "Above: the output as recorded (grey) and its mean over each hold, orange where the gate "
+        "ought to be high and blue where low; dashed: the threshold. Below: the logic inputs."
+    )
+    return Section("Measured output", [note, *(_strip(v) for v in gates)])
+
+
+def _strip(v: Verification) -> Picture:
+    constant = v.criterion == "flatness"
+    plateaus = [
+        Plateau(
+            p.start_s,
+            p.stop_s,
+            tuple(bool(state) for state in v.states[p.point]),
+            bool(v.target[p.point] > 0.5),
+            p.level_na,
+        )
+        for p in v.strip.plateaus
+    ]
+    tolerance = v.margin_na + float(np.ptp(v.level_na))
+    verdict = "verified" if v.passed else "not verified"
+    svg = draw_gate_strip(
+        v.strip.time_s,
+        v.strip.current_na,
+        plateaus,
+        gate=v.task,
+        verdict=f"{verdict}, margin {v.margin_na:.2f} nA",
+        threshold_na=v.threshold_na if np.isfinite(v.threshold_na) else None,
+        least_span_na=4 * tolerance if constant else 0.0,
+        input_names=v.inputs,
+    )
+    what = f"{v.margin_in_noise:.0f} x noise"
+    if constant:
+        what = f"flat within {tolerance - v.margin_na:.2f} nA of {tolerance:.2g} nA allowed"
+    return Picture(svg, "; ".join([what, _volts(v.controls), *v.reasons]))
+
+
+def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section:
+    """The ring's points over the steady-state response of `device` at the found controls."""
+    low, high = v.points.min(axis=0), v.points.max(axis=0)
+    x, y = (np.linspace(low[i], high[i], N_GRID) for i in range(2))
+    names = [t.name for t in device.terminals]
+    voltage = np.zeros((N_GRID, N_GRID, len(names)))
+    for name, volts in v.controls.items():
+        voltage[..., names.index(name)] = volts
+    voltage[..., names.index(v.inputs[0])], voltage[..., names.index(v.inputs[1])] = np.meshgrid(
+        x, y
+    )
+    target = v.target > 0.5
+    svg = draw_ring_map(
+        v.points,
+        target,
+        (v.level_na > v.threshold_na) == target,
+        grid_v=(x, y),
+        response_na=device.current(voltage)[..., output],
+        threshold_na=v.threshold_na,
+        input_names=v.inputs,
+        title="verified" if v.passed else "not verified",
+    )
+    caption = (
+        f"{v.accuracy:.1%} of the test points on their side of {v.threshold_na:.3g} nA, a "
+        "threshold chosen on the training points. Points: measured, noise on; background: the "
+        f"output over the plane of the inputs. {_volts(v.controls)}"
+    )
+    return Section("Ring", [Picture(svg, "; ".join([caption, *v.reasons]))])
+
+
+def _volts(controls: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {volts:+.3f} V" for name, volts in controls.items())
