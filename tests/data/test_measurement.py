@@ -8,11 +8,13 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from inmateria.data import netcdf
 from inmateria.data.measurement import open_measurement, verify_digests, write_measurement
 from inmateria.data.netcdf import MeasurementWriter
 from inmateria.data.schema import measurement, outputs_of, rows, terminals_of
@@ -211,5 +213,38 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert done.returncode == 7, done.stderr
     assert len(done.stdout.splitlines()) == 1
     assert "File too large" in done.stdout
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["m.nc"]
+
+
+@pytest.mark.parametrize("room", [0, 500, 3000, 6000])
+def test_writes_that_fail_where_truncation_does_not(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk lets a file grow (it becomes sparse) and refuses its bytes."""
+
+    class Full:
+        def __init__(self, raw: Any) -> None:
+            self.raw, self.room = raw, room
+
+        def write(self, data: memoryview) -> int:
+            if self.room < len(data):
+                raise OSError(28, "No space left on device")
+            self.room -= len(data)
+            return int(self.raw.write(data))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.raw, name)
+
+    class FullSink(netcdf._Sink):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self._raw = Full(self._raw)  # type: ignore[assignment]
+
+    path = write_measurement(tmp_path / "m.nc", example(500))
+    before = path.read_bytes()
+    monkeypatch.setattr(netcdf, "_Sink", FullSink)
+    with pytest.raises(StorageError, match="No space left on device; nothing was replaced"):
+        write_measurement(path, example(500))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["m.nc"]

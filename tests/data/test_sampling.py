@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -53,7 +54,9 @@ def test_rows_are_what_the_rig_was_sent_and_gave(
         # between the lead-in and the way back to 0 V lies the recording, sample for sample
         first = np.flatnonzero((dataset["voltage"].values[0] == sent.T).all(axis=1))[-1]
         np.testing.assert_array_equal(sent[:, first : first + 2500].T, dataset["voltage"].values)
-        held = sent[:, first - round(LEAD_IN_S * rig.rate) : first]
+        n_held = round(LEAD_IN_S * rig.rate)
+        assert first >= n_held
+        held = sent[:, first - n_held : first]
         assert (held == sent[:, [first]]).all()
 
 
@@ -88,6 +91,19 @@ def test_a_bare_rig_goes_behind_a_guard(tmp_path: Path, ohmic: ModuleType) -> No
         sample(rig, Sinusoids(1.0, base_hz=50.0), path=tmp_path / "m.nc")
     assert rig.sent == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fail_after", [None, 900])
+def test_it_ends_at_0_v_also_where_the_guard_is_no_context(
+    fail_after: int | None, tmp_path: Path, ohmic: ModuleType
+) -> None:
+    rig = ohmic.OhmicRig()
+    rig.fail_after = fail_after
+    with contextlib.suppress(OSError):
+        sample(Guard(rig), DESIGNS[0], path=tmp_path / "m.nc", block_s=0.25)
+    assert (tmp_path / "m.nc").exists() == (fail_after is None)
+    np.testing.assert_array_equal(rig.held_voltage, 0)
+    assert len(rig.sent) > 3
 
 
 def test_clipped_rows_are_marked(tmp_path: Path, ohmic: ModuleType) -> None:

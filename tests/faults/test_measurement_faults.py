@@ -143,6 +143,7 @@ def test_a_signal_keeps_all_blocks_and_ends_at_0_v(number: signal.Signals, tmp_p
     assert volts == "volts: 0.0"
     n_rows = read_journal(tmp_path / "m.nc.part").n_rows
     assert n_rows >= max([0, *map(int, counts)])
+    assert f"; {n_rows} of 3000 rows are kept in {tmp_path / 'm.nc.part'}, run" in message
     assert n_rows < 3000
 
 

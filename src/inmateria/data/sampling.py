@@ -21,7 +21,7 @@ from inmateria.data.designs import Design, Plan
 from inmateria.data.journal import Journal, journal_path, refuse_differences
 from inmateria.data.provenance import parent, plain, utc_now
 from inmateria.devices.device import FloatArray
-from inmateria.errors import ParameterError, ShapeError, StorageError
+from inmateria.errors import ParameterError, ShapeError, StoppedError, StorageError
 from inmateria.rigs.rig import Rig
 
 # Held where the design begins before the first row, s: the electrodes and the
@@ -126,6 +126,11 @@ def sample(
             _check_space(target, header, done=journal.n_rows)
             try:
                 _record(guarded, plan, journal, block_s=block_s, progress=progress)
+            except StoppedError as error:
+                raise StoppedError(
+                    f"{error}; {journal.n_rows} of {plan.n_rows} rows are kept in {journal.part}, "
+                    "run the same command again to go on"
+                ) from error
             finally:
                 guarded.park()
         return journal.finish()
