@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            raise StoppedError(f"{stop or 'Ctrl-C'}; nothing is running any more") from stop
+            raise StoppedError(f"{str(stop) or 'Ctrl-C'}; nothing is running any more") from stop
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list in the help, without importing a single command."""

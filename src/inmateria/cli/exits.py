@@ -77,7 +77,7 @@ def keeping(what: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        raise StoppedError(f"{stop or 'Ctrl-C'}; {what}") from stop
+        raise StoppedError(f"{str(stop) or 'Ctrl-C'}; {what}") from stop
     except StoppedError as stop:
         if what in str(stop):
             raise

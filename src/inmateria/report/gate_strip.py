@@ -27,6 +27,8 @@ class Plateau:
         What the gate ought to give.
     level_na : float
         Mean of what it gave, nA.
+    predicted_na : float, optional
+        What a surrogate expected, nA.
     """
 
     start_s: float
@@ -34,6 +36,7 @@ class Plateau:
     inputs: tuple[bool, ...]
     target: bool
     level_na: float
+    predicted_na: float | None = None
 
 
 def draw_gate_strip(
@@ -61,7 +64,9 @@ def draw_gate_strip(
     least_span_na : float
         The current axis covers this much at least, so that a flat output looks flat.
     """
-    time, trace = envelope(time_s, current_na)
+    # The way from 0 V to the first state would set the scale of the current axis.
+    begun = time_s >= plateaus[0].start_s
+    time, trace = envelope(time_s[begun], current_na[begun])
 
     def paint(figure: Figure) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1.0))
@@ -74,6 +79,10 @@ def draw_gate_strip(
                 linewidth=3.0,
                 solid_capstyle="butt",
             )
+        for plateau in plateaus:
+            if plateau.predicted_na is not None:
+                middle = (plateau.start_s + plateau.stop_s) / 2
+                above.plot(middle, plateau.predicted_na, "D", color=INK, markersize=3.0)
         if threshold_na is not None:
             above.axhline(threshold_na, color=INK, linewidth=0.9, dashes=(4, 3))
         above.set_ylabel("output (nA)")

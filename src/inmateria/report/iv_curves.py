@@ -57,7 +57,7 @@ def draw_iv_curves(
 
     return draw(
         paint,
-        size=(7.4, 1.0 + 1.65 * n_rows),
+        size=(7.0, 1.0 + 1.65 * n_rows),
         name=name,
         alt=(
             f"Output current against the voltage of each of {len(names)} terminals; "

@@ -24,7 +24,6 @@ def draw_ring_map(
     response_na: ArrayLike,
     threshold_na: float,
     input_names: Sequence[str] = ("input 1", "input 2"),
-    title: str = "",
 ) -> str:
     """Points by class and verdict on the response, with the threshold's contour.
 
@@ -70,7 +69,6 @@ def draw_ring_map(
                     zorder=3,
                 )
         axes.set(xlabel=f"{input_names[0]} (V)", ylabel=f"{input_names[1]} (V)", aspect="equal")
-        axes.set_title(title, loc="left")
         marks = [
             Line2D([], [], marker="o", linestyle="", color=LOW, label="class 0"),
             Line2D([], [], marker="s", linestyle="", color=HIGH, label="class 1"),

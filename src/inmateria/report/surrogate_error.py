@@ -63,7 +63,7 @@ def draw_surrogate_error(
 
     return draw(
         paint,
-        size=(7.4, 3.4),
+        size=(7.0, 3.3),
         name="surrogate-error",
         alt=(
             f"Surrogate against measurement at {truth.size} points: "

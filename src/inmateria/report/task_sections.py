@@ -13,7 +13,7 @@ from inmateria.report.ring_map import draw_ring_map
 from inmateria.report.scoreboard import COLUMNS, TaskRow, cells
 
 if TYPE_CHECKING:
-    from inmateria.devices.device import Device
+    from inmateria.devices.device import Device, FloatArray, Terminal
     from inmateria.training.verification import Verification
 
 N_GRID = 49
@@ -49,7 +49,8 @@ def strips_section(gates: Sequence[Verification]) -> Section:
     """One strip of measured output per gate."""
     note = Note(
         "Above: the output as recorded (grey) and its mean over each hold, orange where the gate "
-        "ought to be high and blue where low; dashed: the threshold. Below: the logic inputs."
+        "ought to be high and blue where low; diamonds: what the surrogate predicted; dashed: the "
+        "threshold. Below: the logic inputs."
     )
     return Section("Measured output", [note, *(_strip(v) for v in gates)])
 
@@ -63,6 +64,7 @@ def _strip(v: Verification) -> Picture:
             tuple(bool(state) for state in v.states[p.point]),
             bool(v.target[p.point] > 0.5),
             p.level_na,
+            float(v.predicted_na[p.point]),
         )
         for p in v.strip.plateaus
     ]
@@ -81,14 +83,16 @@ def _strip(v: Verification) -> Picture:
     what = f"{v.margin_in_noise:.0f} x noise"
     if constant:
         what = f"flat within {tolerance - v.margin_na:.2f} nA of {tolerance:.2g} nA allowed"
-    return Picture(svg, "; ".join([what, _volts(v.controls), *v.reasons]))
+    worst = int(np.argmax(np.abs(v.disagreement_na)))
+    state = "".join(str(int(bit)) for bit in v.states[worst])
+    disagreement = f"{v.disagreement_na[worst]:+.2f} nA from the prediction at {state}"
+    return Picture(svg, "; ".join([what, disagreement, _volts(v.controls), *v.reasons]))
 
 
 def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section:
     """The ring's points over the steady-state response of `device` at the found controls."""
-    low, high = v.points.min(axis=0), v.points.max(axis=0)
-    x, y = (np.linspace(low[i], high[i], N_GRID) for i in range(2))
     names = [t.name for t in device.terminals]
+    x, y = (_axis(v.points[:, i], device.terminals[names.index(v.inputs[i])]) for i in range(2))
     voltage = np.zeros((N_GRID, N_GRID, len(names)))
     for name, volts in v.controls.items():
         voltage[..., names.index(name)] = volts
@@ -104,14 +108,22 @@ def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section
         response_na=device.current(voltage)[..., output],
         threshold_na=v.threshold_na,
         input_names=v.inputs,
-        title="verified" if v.passed else "not verified",
     )
+    verdict = "Verified" if v.passed else "Not verified"
     caption = (
-        f"{v.accuracy:.1%} of the test points on their side of {v.threshold_na:.3g} nA, a "
-        "threshold chosen on the training points. Points: measured, noise on; background: the "
-        f"output over the plane of the inputs. {_volts(v.controls)}"
+        f"{verdict}: {v.accuracy:.1%} of the test points on their side of "
+        f"{v.threshold_na:.3g} nA, a threshold chosen on the training points. Points: measured, "
+        "noise on; background: the output over the plane of the inputs without noise. "
+        f"{_volts(v.controls)}"
     )
     return Section("Ring", [Picture(svg, "; ".join([caption, *v.reasons]))])
+
+
+def _axis(points: FloatArray, terminal: Terminal) -> FloatArray:
+    """Voltages a little beyond the points, inside the terminal's range."""
+    spare = 0.06 * float(np.ptp(points))
+    low = max(float(points.min()) - spare, terminal.low_v)
+    return np.linspace(low, min(float(points.max()) + spare, terminal.high_v), N_GRID)
 
 
 def _volts(controls: Mapping[str, float]) -> str:
