@@ -101,26 +101,28 @@ def rig() -> None:
     row("play, 7 tones at 10 kS/s: times real time", f"{seconds / wall:.2f}", "1")
 
 
-def sampling(names: tuple[str, ...] = ("sinusoids", "triangles", "plateaus")) -> Surrogate:
+def sampling(*chosen: str) -> Surrogate:
     """100,000 rows by each design, a surrogate from each, judged on uniform points."""
     device = DopantNetwork()
     test = np.random.default_rng(99).uniform(-1, 1, (TEST_POINTS, 7))
     truth = device.current(test)
     designs = {
-        "sinusoids": Sinusoids(ROWS / 1e4),
-        "triangles": Triangles(ROWS / 1e4),
-        "plateaus": Plateaus(ROWS, order="tour"),
+        "sinusoids, 10 kS/s": (10_000.0, Sinusoids(ROWS / 10_000)),
+        "sinusoids, 1 kS/s": (1_000.0, Sinusoids(ROWS / 1_000)),
+        "triangles, 1 kS/s": (1_000.0, Triangles(ROWS / 1_000)),
+        "plateaus, 10 kS/s": (10_000.0, Plateaus(ROWS, order="tour")),
     }
     surrogate = None
-    for name in names:
+    for name in chosen or designs:
+        rate, design = designs[name]
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            with Guard(SimulatedRig(device, seed=5)) as guard:
-                path = sample(guard, designs[name], path=Path(folder) / "m.nc")
+            with Guard(SimulatedRig(device, rate=rate, seed=5)) as guard:
+                path = sample(guard, design, path=Path(folder) / "m.nc")
             sampled = time.perf_counter() - began
             dataset = open_measurement(path)
         began = time.perf_counter()
-        surrogate = fit_surrogate(dataset, threads=2).surrogate
+        surrogate = fit_surrogate(dataset).surrogate
         fitted = time.perf_counter() - began
         error = np.sqrt(np.mean((surrogate.current(test) - truth) ** 2)) / truth.std()
         row(f"{name}: sampling {ROWS:,} rows", f"{sampled:.0f} s")
@@ -166,7 +168,7 @@ def main(parts: list[str]) -> int:
     if "sampling" in chosen:
         surrogate = sampling()
     if "gates" in chosen:
-        gate_training(surrogate or sampling(("triangles",)))
+        gate_training(surrogate or sampling("triangles, 1 kS/s"))
     if "throughput" in chosen:
         print("\ntraining throughput, same rows and network, in turns")
         sys.argv = ["surrogate_fit"]

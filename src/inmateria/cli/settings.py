@@ -19,10 +19,11 @@ class DriveSettings(Configuration):
     """How a device is driven while it is sampled."""
 
     design: Literal["sinusoids", "triangles", "plateaus"] = "triangles"
-    duration_s: float = Field(default=15.0, gt=0)
+    duration_s: float = Field(default=100.0, gt=0)
     points: int = Field(default=10_000, ge=1)
     base_hz: float = Field(default=8.0, gt=0)
-    rate_hz: float = Field(default=10_000.0, gt=0)
+    # Ten times slower than the converters can: neighbouring rows then tell different things.
+    rate_hz: float = Field(default=1_000.0, gt=0)
     seed: int = Field(default=0, ge=0)
 
 
@@ -39,10 +40,10 @@ class FitSettings(Configuration):
     hidden: tuple[int, ...] = (90, 90, 90, 90, 90)
     activation: str = "relu"
     optimiser: Literal["adam", "adamw"] = "adamw"
-    epochs: int = Field(default=60, ge=1)
+    epochs: int = Field(default=40, ge=1)
     batch_size: int = Field(default=512, ge=1)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=0.1, ge=0)
+    learning_rate: float = Field(default=5e-3, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
     patience: int = Field(default=30, ge=1)
     validation: float = Field(default=0.1, gt=0, le=0.5)
     max_seconds: float | None = Field(default=None, gt=0)
