@@ -67,6 +67,17 @@ def test_descent_improves_on_its_starts(solutions):
         assert min(losses) < losses[0]
 
 
+def test_the_best_state_on_the_way_is_kept():
+    """Steps far too large lose what they pass; for flatness the loss is the deviation itself."""
+    wild = Descent(restarts=1, steps=30, screening=50, learning_rate=20.0)
+    gate = Gate("TRUE", INPUTS)
+    solution = train(gate, TanhNetwork(), descent=wild, scale_na=1.0)
+    losses = [step["loss_best"] for step in solution.history]
+    assert min(losses) < losses[-1]
+    # Trained in single precision on currents of tens of nA: 1e-7 x 50 nA.
+    assert np.std(solution.current_na) == pytest.approx(min(losses), abs=1e-4)
+
+
 def test_the_same_seed_gives_the_same_controls_and_leaves_global_state_alone():
     state = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     runs = [train(Gate("XOR", INPUTS), TanhNetwork(), descent=QUICK, seed=s) for s in (3, 3, 4)]
