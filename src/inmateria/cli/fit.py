@@ -19,9 +19,9 @@ from inmateria.cli.settings import FitSettings, flags, resolve
 )  # fmt: skip
 @click.option("--hidden", metavar="N,N,...", help="Widths of the layers.  [90,90,90,90,90]")
 @click.option("--activation", help="relu, gelu, tanh, ...  [relu]")
-@click.option("--epochs", type=int, help="Passes over the rows.  [60]")
+@click.option("--epochs", type=int, help="Passes over the rows.  [40]")
 @click.option("--batch-size", type=int, help="Rows a step.  [512]")
-@click.option("--learning-rate", type=float, help="Highest of the cycle.  [0.003]")
+@click.option("--learning-rate", type=float, help="Highest of the cycle.  [0.005]")
 @click.option("--max-seconds", type=float, help="Finish by then.")
 @click.option("--threads", type=int, help="CPU threads.  [2]")
 @click.option("--seed", type=int, help="Of weights, order and held-out rows.  [0]")

@@ -19,10 +19,10 @@ from inmateria.cli.settings import flags, resolve
     type=click.Choice(["sinusoids", "triangles", "plateaus"]),
     help="How the voltages go through their ranges.  [triangles]",
 )
-@click.option("--duration", "duration_s", type=float, metavar="S", help="Seconds to record.  [15]")
+@click.option("--duration", "duration_s", type=float, metavar="S", help="Seconds to record.  [100]")
 @click.option("--points", type=int, help="Points to visit, for plateaus.  [10000]")
 @click.option("--base-hz", type=float, help="Lowest frequency of a trajectory.  [8]")
-@click.option("--rate", "rate_hz", type=float, help="Samples per second.  [10000]")
+@click.option("--rate", "rate_hz", type=float, help="Samples per second.  [1000]")
 @click.option("--seed", type=int, help="Of phases, points and noise.  [0]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file; flags override it.")
 @click.option(
