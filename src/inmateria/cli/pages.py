@@ -20,6 +20,7 @@ from inmateria.report.task_sections import (
 )
 
 if TYPE_CHECKING:
+    from inmateria.cli.settings import DemoSettings, VerifySettings
     from inmateria.devices.device import Device, FloatArray
     from inmateria.surrogates.surrogate import Surrogate
     from inmateria.training.verification import Verification
@@ -48,10 +49,10 @@ class FitResult:
 
 
 def verification_page(
-    settings: Configuration, found: Sequence[Verification], device: Device
+    settings: VerifySettings, found: Sequence[Verification], device: Device
 ) -> Page:
     """The page of `inmateria verify`."""
-    facts = _facts(device, started_utc=utc_now(), seed=getattr(settings, "seed", None))
+    facts = _facts(device, started_utc=utc_now()) | {"seed": str(settings.seed)}
     return Page(
         "Verification on the device",
         count_line([row_of(v) for v in found], noun="tasks"),
@@ -65,7 +66,7 @@ def verification_page(
 
 
 def demo_page(
-    settings: Configuration,
+    settings: DemoSettings,
     found: Sequence[Verification],
     device: Device,
     *,
@@ -74,10 +75,15 @@ def demo_page(
     result: str,
 ) -> Page:
     """The page of `inmateria demo`."""
+    seeds = {name: getattr(settings, name).seed for name in ("sample", "fit", "train", "verify")}
+    facts = _facts(device, started_utc=started_utc) | {
+        "inputs": ", ".join(found[0].inputs),
+        "seeds": ", ".join(f"{name} {seed}" for name, seed in seeds.items()),
+    }
     return Page(
         "From a disordered device to logic gates",
         result,
-        _facts(device, started_utc=started_utc, seed=None) | {"inputs": ", ".join(found[0].inputs)},
+        facts,
         [
             *_task_sections(found, device),
             device_section(device, inputs=found[0].inputs, surrogate=fit.surrogate),
@@ -135,19 +141,16 @@ def _how_fitted(described: Mapping[str, Any]) -> str:
     )
 
 
-def _facts(device: Device, *, started_utc: str, seed: int | None) -> dict[str, str]:
+def _facts(device: Device, *, started_utc: str) -> dict[str, str]:
     found = versions()
     packages = ", ".join(f"{name} {found[name]}" for name in ("numpy", "numba", "torch"))
-    facts = {
+    return {
         "device": label(device),
         "output": ", ".join(device.outputs),
         "fidelity": "simulation: rig in software, measurement noise on",
         "started": started_utc,
         "software": f"inmateria {found['inmateria']}, Python {found['python']}, {packages}",
     }
-    if seed is not None:
-        facts["seed"] = str(seed)
-    return facts
 
 
 def _appendix(settings: Configuration) -> Section:

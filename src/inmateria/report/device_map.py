@@ -94,11 +94,11 @@ def draw_device_map(
         span = 1.45 * radius_nm
         axes.set(xlim=(-span, span), ylim=(-1.3 * radius_nm, 1.3 * radius_nm), aspect="equal")
         axes.set(xlabel="x (nm)", ylabel="y (nm)")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+        figure.legend(loc="outside lower center", ncols=2)
 
     return draw(
         paint,
-        size=(4.6, 4.7),
+        size=(4.6, 4.15),
         name="device-map",
         alt=(
             f"Plan of the device: a disc of radius {radius_nm:g} nm with "

@@ -54,7 +54,9 @@ def draw_ring_map(
         levels, colours = _shades(field, threshold_na)
         axes.contourf(x, y, field, levels=levels, colors=colours, antialiased=True)
         if field.min() < threshold_na < field.max():
-            axes.contour(x, y, field, levels=[threshold_na], colors=[INK], linewidths=1.2)
+            axes.contour(
+                x, y, field, levels=[threshold_na], colors=[INK], linewidths=1.2, linestyles="solid"
+            )
         for chosen, colour, marker in ((~inside, LOW, "o"), (inside, HIGH, "s")):
             for hit in (True, False):
                 some = chosen & (right == hit)

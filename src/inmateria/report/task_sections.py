@@ -127,4 +127,5 @@ def _axis(points: FloatArray, terminal: Terminal) -> FloatArray:
 
 
 def _volts(controls: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {volts:+.3f} V" for name, volts in controls.items())
+    # No-break spaces: a line must not end between a name and its voltage.
+    return ", ".join(f"{name}\u00a0{volts:+.3f}\u00a0V" for name, volts in controls.items())
