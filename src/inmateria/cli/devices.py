@@ -68,8 +68,6 @@ def open_rig(device: Device, *, seed: int, rate_hz: float = 10_000.0) -> Guard:
     ParameterError
     """
     from inmateria.rigs.guard import Guard
-    from inmateria.rigs.simulated import DEFAULT_LOWPASS, SimulatedRig
+    from inmateria.rigs.simulated import SimulatedRig
 
-    # A filter beyond half the sampling rate settles between two samples: nothing of it is seen.
-    lowpass = DEFAULT_LOWPASS if DEFAULT_LOWPASS.cutoff_hz < rate_hz / 2 else None
-    return Guard(SimulatedRig(device, rate=rate_hz, lowpass=lowpass, seed=seed))
+    return Guard(SimulatedRig(device, rate=rate_hz, seed=seed))

@@ -93,6 +93,7 @@ def demo_page(
                 history=fit.history,
                 caption=fit.caption,
                 note=_how_fitted(fit.surrogate.describe()),
+                measured_label="current of the device (nA)",
             ),
             _appendix(settings),
         ],
@@ -136,8 +137,8 @@ def _how_fitted(described: Mapping[str, Any]) -> str:
     widths = " x ".join(str(width) for width in architecture["hidden"])
     return (
         f"A network of {widths} {architecture['activation']} units, fitted to "
-        f"{data.get('rows', 0)} sampled rows ({data.get('clipped_rows', 0)} clipped ones left "
-        f"out) in {provenance.get('epochs_run', 0)} epochs."
+        f"{data.get('rows', 0):,} sampled rows ({data.get('clipped_rows', 0):,} clipped ones "
+        f"left out) in {provenance.get('epochs_run', 0)} epochs."
     )
 
 

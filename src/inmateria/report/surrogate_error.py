@@ -58,7 +58,7 @@ def draw_surrogate_error(
         right.hist(np.clip(residual, -reach, reach), bins=61, range=(-reach, reach), color=LOW)
         for edge in (-rmse, rmse):
             right.axvline(edge, color=INK, linewidth=0.9, dashes=(4, 3))
-        right.set(xlabel="predicted - measured (nA)", ylabel="points")
+        right.set(xlabel="prediction error (nA)", ylabel="points")
         right.set_title(f"RMSE {rmse:.3g} nA{share}", loc="left")
 
     return draw(

@@ -18,6 +18,7 @@ def surrogate_section(
     history: Sequence[Mapping[str, float]],
     caption: str,
     note: str,
+    measured_label: str = "measured current (nA)",
 ) -> Section:
     """Density, residuals and learning curve.
 
@@ -28,8 +29,11 @@ def surrogate_section(
         With ``epoch``, ``train_na`` and ``validation_na``.
     caption, note : str
         Where the points come from; what was fitted to what.
+    measured_label : str
+        Of the axis that the prediction is held against.
     """
-    blocks: list[Block] = [Note(note), Picture(draw_surrogate_error(measured, predicted), caption)]
+    error = draw_surrogate_error(measured, predicted, measured_label=measured_label)
+    blocks: list[Block] = [Note(note), Picture(error, caption)]
     if len(history) > 1:
         curve = draw_learning_curve(
             [line["epoch"] for line in history],
