@@ -205,10 +205,18 @@ def test_stages_that_do_not_fit_are_refused():
     with pytest.raises(ParameterError, match="converter"):
         SimulatedRig(Ohmic(), converter=None)
     with pytest.raises(ParameterError, match="cutoff"):
-        SimulatedRig(Ohmic(), rate=1000.0)
+        SimulatedRig(Ohmic(), lowpass=LowPass(cutoff_hz=6_000.0))
     with pytest.raises(ParameterError, match="rate"):
         SimulatedRig(Ohmic(), rate=-1.0)
 
 
 def test_terminals_are_the_devices():
     assert SimulatedRig(Ohmic()).terminals[0] == Terminal("a", -1.0, 1.0)
+
+
+def test_the_default_low_pass_is_left_out_where_a_slow_rate_cannot_show_it():
+    slow = SimulatedRig(Ohmic(), rate=1_000.0)
+    assert slow.describe()["lowpass"] is None
+    assert SimulatedRig(Ohmic()).describe()["lowpass"] is not None
+    with pytest.raises(ParameterError, match="half the sampling rate"):
+        SimulatedRig(Ohmic(), rate=1_000.0, lowpass=LowPass(cutoff_hz=3_900.0))

@@ -74,6 +74,7 @@ class SimulatedRig:
     rate : float
         Samples per second, Hz.
     dac, electrodes, noise, converter, lowpass, adc : stages or None
+        The default low-pass is left out where `rate` is too slow to show it.
     seed : int
         Of the noise.
 
@@ -100,6 +101,9 @@ class SimulatedRig:
             raise ParameterError(f"rate = {rate} Hz; give a number above zero")
         if adc is not None and converter is None:
             raise ParameterError("the ADC reads volts: give a converter, or leave it out, adc=None")
+        if lowpass is DEFAULT_LOWPASS and not lowpass.cutoff_hz < rate / 2:
+            # It settles between two samples: nothing of it is seen.
+            lowpass = None
         n_terminals, n_outputs = len(device.terminals), len(device.outputs)
         self.device = device
         self._rate = float(rate)
