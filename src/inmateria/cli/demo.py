@@ -31,13 +31,12 @@ TEST_SEED = 2_000_003
 @click.option("--device", metavar="PATH", help="A model of a real device instead of the default.")
 @click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
 @click.option("--seed", type=int, help="Of sampling, fit, training and noise.  [0]")
-@click.option("--quick", is_flag=True, help="A tenth of the data and of the fit, to look around.")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file; flags override it.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default="runs", show_default=True,
     help="Folder that gets a folder for this run.",
 )  # fmt: skip
-def command(out: Path, config: Path | None, quick: bool, seed: int | None, **given: Any) -> None:
+def command(out: Path, config: Path | None, seed: int | None, **given: Any) -> None:
     """Sample a device, fit a surrogate, find all sixteen gates and the ring on
     it, and verify them on the device, noise on.
 
@@ -45,8 +44,6 @@ def command(out: Path, config: Path | None, quick: bool, seed: int | None, **giv
     stopped.
     """
     settings = resolve(DemoSettings, config, flags(given))
-    if quick:
-        settings = _quick(settings)
     if seed is not None:
         settings = _seeded(settings, seed)
     from rich.console import Console
@@ -201,16 +198,5 @@ def _seeded(settings: DemoSettings, seed: int) -> DemoSettings:
             "fit": settings.fit.model_copy(update={"seed": seed}),
             "train": settings.train.model_copy(update={"seed": seed}),
             "verify": settings.verify.model_copy(update={"seed": seed + 1}),
-        }
-    )
-
-
-def _quick(settings: DemoSettings) -> DemoSettings:
-    return settings.model_copy(
-        update={
-            "sample": settings.sample.model_copy(
-                update={"duration_s": settings.sample.duration_s / 10}
-            ),
-            "fit": settings.fit.model_copy(update={"max_seconds": 10.0}),
         }
     )
