@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from inmateria.devices.dopant.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.lu import factorise
 from inmateria.devices.dopant.meanfield_kernel import (
+    MEMORY,
     TOLERANCE,
     adjoint_gradient,
     anneal,
@@ -145,6 +146,8 @@ def _workspace(sites, electrodes):  # type: ignore[no-untyped-def]
         np.zeros((sites, sites)),
         np.zeros((sites, electrodes + 1)),
         np.zeros((sites, sites)),
+        np.empty((MEMORY, sites)),
+        np.empty(MEMORY),
     )
 
 
@@ -203,7 +206,7 @@ def _currents(voltage, occupation, kt, basis, eps, K, w, we, _S, rule):  # type:
     current = np.zeros((points, electrodes))
     for p in numba.prange(points):
         volt = voltage[p] / kt
-        R, G, E, _, _, _, _, _ = _workspace(sites, electrodes)
+        R, G, E, _, _, _, _, _, _, _ = _workspace(sites, electrodes)
         v = basis @ voltage[p]
         flows(v, volt, occupation[p], eps, K, w, we, rule, R, G, E)
         inflow(volt, occupation[p], we, rule, E, current[p])
@@ -219,7 +222,7 @@ def _gradients(voltage, occupation, kt, basis, eps, K, w, we, _S, rule, outputs)
     for p in numba.prange(points):
         volt = voltage[p] / kt
         n = occupation[p]
-        R, G, E, _, adjoint, D, T, M = _workspace(sites, electrodes)
+        R, G, E, _, adjoint, D, T, M, _, _ = _workspace(sites, electrodes)
         pivot = np.empty(sites, dtype=np.int64)
         v = basis @ voltage[p]
         flows(v, volt, n, eps, K, w, we, rule, R, G, E)

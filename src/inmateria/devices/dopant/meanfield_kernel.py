@@ -30,8 +30,10 @@ SHRINK = 0.73
 WALKS = 8
 EASY = 12
 SHORTEST_STRIDE = 1e-4
-# A chord step reuses the last factorisation; once it gains less than this, a new one pays.
+# A step that reuses the last factorisation is kept while it gains this much; else a new one pays.
 CHORD_GAIN = 0.2
+# Rank-one updates that a factorisation may collect.
+MEMORY = 8
 # Rounding error of a flow in units of the summed weights of its site.
 ROUNDING = 4e-16
 
@@ -138,6 +140,29 @@ def relaxed(shift, gained):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def update_step(step, past, length, updates):  # type: ignore[no-untyped-def]
+    """Broyden's rank-one updates of the inverse Jacobian, applied to a step.
+
+    Each update makes the inverse right along one step taken since the last
+    factorisation; in product form they need only those steps and their squared
+    lengths (C. T. Kelley, Iterative Methods for Linear and Nonlinear Equations,
+    SIAM 1995, ch. 7).
+    """
+    sites = step.shape[0]
+    for k in range(updates):
+        overlap = 0.0
+        for i in range(sites):
+            overlap += past[k, i] * step[i]
+        overlap /= length[k]
+        if k < updates - 1:
+            for i in range(sites):
+                step[i] += overlap * past[k + 1, i]
+        else:
+            for i in range(sites):
+                step[i] /= 1.0 - overlap
+
+
+@compiled
 def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  # type: ignore[no-untyped-def]
     """Steady state by pseudo-transient Newton; n is the start and the answer.
 
@@ -151,12 +176,13 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
     and the residual.
     """
     sites = n.shape[0]
-    R, G, E, step, trial, D, T, M = W
+    R, G, E, step, trial, D, T, M, past, length = W
     flows(v, volt, n, eps, K, w, we, rule, R, G, E)
     worst = imbalance(R, G, S)
     evaluations = 1
     shift = 0.0 if near else 1.0
     stale = False
+    updates = 0
     while evaluations < MOST_STEPS:
         if worst < TOLERANCE:
             return evaluations, worst
@@ -171,12 +197,16 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
                 A[i, i] += shift * M[i, i]
             if not factorise(A, pivot):
                 return -evaluations, worst
+            updates = 0
         for i in range(sites):
-            step[i] = R[i]
+            step[i] = -R[i]
         solve(A, pivot, step)
+        update_step(step, past, length, updates)
+        inside = True
         for i in range(sites):
             # A step may cover nine tenths of the way to an empty or a full site.
-            trial[i] = min(max(n[i] - step[i], 0.1 * n[i]), 0.9 + 0.1 * n[i])
+            trial[i] = min(max(n[i] + step[i], 0.1 * n[i]), 0.9 + 0.1 * n[i])
+            inside = inside and trial[i] == n[i] + step[i]
         flows(v, volt, trial, eps, K, w, we, rule, R, G, E)
         evaluations += 1
         now = imbalance(R, G, S)
@@ -185,6 +215,12 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
             factorised = False
             stale = True
             continue
+        updates = updates + 1 if inside and updates < MEMORY else 0
+        if updates > 0:
+            length[updates - 1] = 0.0
+            for i in range(sites):
+                past[updates - 1, i] = step[i]
+                length[updates - 1] += step[i] * step[i]
         for i in range(sites):
             n[i] = trial[i]
         shift = relaxed(shift, now < worst)
