@@ -79,8 +79,8 @@ def keeping(what: str) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         raise StoppedError(f"{str(stop) or 'Ctrl-C'}; {what}") from stop
     except StoppedError as stop:
-        if what in str(stop):
-            raise
+        if what in str(stop) or "again to go on" in str(stop):
+            raise  # the step below has said so already
         raise StoppedError(f"{stop}; {what}") from stop
 
 

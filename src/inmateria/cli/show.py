@@ -27,12 +27,20 @@ def command(path: Path) -> None:
     console = Console(highlight=False)
     if path.is_dir():
         _show_run(console, path)
-    elif path.suffix in {".safetensors", ".pt", ".pth"} or _holds(path, "inmateria.surrogate"):
+    elif _is_model(path):
         _show_model(console, path)
     elif path.suffix == ".json":
         _show_solution(console, path)
     else:
         _show_measurement(console, path)
+
+
+def _is_model(path: Path) -> bool:
+    if path.suffix in {".safetensors", ".pt", ".pth"}:
+        return True
+    if not path.exists() and path.with_name(path.name + ".safetensors").exists():
+        return True  # the stem that `fit` and `import` were given
+    return _holds(path, "inmateria.surrogate")
 
 
 def _holds(path: Path, schema: str) -> bool:
@@ -56,7 +64,7 @@ def _show_measurement(console: Console, path: Path) -> None:
     attributes = dataset.attrs
     rate = float(attributes["rate_hz"])
     n_rows = dataset.sizes["sample"]
-    clipped = np.asarray(dataset["clipped"].values).reshape(n_rows, -1).any(axis=1)
+    clipped = np.asarray(dataset["clipped"].values).astype(bool).any(axis=1)
     facts = {
         "measurement": str(path),
         "rows": f"{n_rows}, {int(clipped.sum())} clipped ({clipped.mean() if n_rows else 0:.2%})",
