@@ -23,7 +23,7 @@ from inmateria.cli.settings import FitSettings, flags, resolve
 @click.option("--batch-size", type=int, help="Rows a step.  [512]")
 @click.option("--learning-rate", type=float, help="Highest of the cycle.  [0.005]")
 @click.option("--max-seconds", type=float, help="Finish by then.")
-@click.option("--threads", type=int, help="CPU threads.  [2]")
+@click.option("--threads", type=int, help="CPU threads.  [1]")
 @click.option("--seed", type=int, help="Of weights, order and held-out rows.  [0]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file; flags override it.")
 def command(data: Path, out: Path, config: Path | None, hidden: str | None, **given: Any) -> None:

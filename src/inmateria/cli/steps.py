@@ -65,6 +65,13 @@ def search(settings: TrainSettings, names: Sequence[str], device: Device) -> lis
 
     Where the inputs are free, they are those for which most gates are found.
     """
+    from inmateria.surrogates.loop import cpu_threads
+
+    with cpu_threads(settings.threads):
+        return _search(settings, names, device)
+
+
+def _search(settings: TrainSettings, names: Sequence[str], device: Device) -> list[Solution]:
     from inmateria.training.find_inputs import find_inputs
     from inmateria.training.in_silico import Descent
     from inmateria.training.train import train_all
