@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from inmateria.errors import InMateriaError
+from inmateria.version import __version__
 
 if TYPE_CHECKING:
     from inmateria.data.designs import Plateaus, Sinusoids, Triangles
@@ -17,16 +18,14 @@ if TYPE_CHECKING:
     from inmateria.rigs.guard import Guard
     from inmateria.rigs.simulated import SimulatedRig
     from inmateria.surrogates.brainspy import read_brainspy_model
-    from inmateria.surrogates.files import load_surrogate
     from inmateria.surrogates.fit import fit_surrogate
+    from inmateria.surrogates.surrogate import load_surrogate
     from inmateria.tasks.gates import Gate, gates
     from inmateria.tasks.ring import Ring
     from inmateria.tasks.sphere import Sphere
     from inmateria.training.solution import load_solution
     from inmateria.training.train import train, train_all
     from inmateria.training.verify import verify
-
-__version__ = "0.1.0"
 
 # Where each public name lives: imported when first asked for, so that
 # `import inmateria` costs milliseconds and not torch.
@@ -43,7 +42,7 @@ _HOMES = {
     "sample": "inmateria.data.sampling",
     "open_measurement": "inmateria.data.measurement",
     "fit_surrogate": "inmateria.surrogates.fit",
-    "load_surrogate": "inmateria.surrogates.files",
+    "load_surrogate": "inmateria.surrogates.surrogate",
     "read_brainspy_model": "inmateria.surrogates.brainspy",
     "Gate": "inmateria.tasks.gates",
     "gates": "inmateria.tasks.gates",

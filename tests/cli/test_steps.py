@@ -18,9 +18,8 @@ import torch
 from inmateria.cli import steps
 from inmateria.data.measurement import open_measurement
 from inmateria.devices.device import Terminal
-from inmateria.surrogates.files import load_surrogate
 from inmateria.surrogates.network import ScaledNetwork
-from inmateria.surrogates.surrogate import Surrogate
+from inmateria.surrogates.surrogate import Surrogate, load_surrogate
 
 from .conftest import Outcome, assert_one_line
 

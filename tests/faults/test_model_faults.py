@@ -19,9 +19,8 @@ from inmateria.errors import InMateriaError, ModelFileError, StorageError
 from inmateria.surrogates import files
 from inmateria.surrogates.brainspy import read_brainspy_model
 from inmateria.surrogates.checkpoint import read_checkpoint, write_checkpoint
-from inmateria.surrogates.files import load_surrogate
 from inmateria.surrogates.network import ScaledNetwork
-from inmateria.surrogates.surrogate import Surrogate
+from inmateria.surrogates.surrogate import Surrogate, load_surrogate
 
 
 def make(seed: int = 0, hidden=(4,)) -> Surrogate:

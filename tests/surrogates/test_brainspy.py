@@ -9,7 +9,7 @@ import torch
 
 from inmateria.errors import ModelFileError, ParameterError, ShapeError, VoltageLimitError
 from inmateria.surrogates.brainspy import read_brainspy_model
-from inmateria.surrogates.files import load_surrogate
+from inmateria.surrogates.surrogate import load_surrogate
 
 RANGES = [[-1.2, 0.6], [-0.5, 0.5]]
 

@@ -8,9 +8,8 @@ import torch
 
 from inmateria.devices.device import Terminal
 from inmateria.errors import ParameterError
-from inmateria.surrogates.files import load_surrogate
 from inmateria.surrogates.network import ScaledNetwork
-from inmateria.surrogates.surrogate import Surrogate
+from inmateria.surrogates.surrogate import Surrogate, load_surrogate
 
 
 def make(**more) -> Surrogate:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from inmateria import __version__
 from inmateria.errors import StoppedError
+from inmateria.version import __version__
 
 # Listing the commands must not import them: what they stand on takes seconds.
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -118,7 +118,7 @@ def _sampled(settings: DemoSettings, device: Device, run: Run) -> xr.Dataset:
 
 def _fitted(settings: DemoSettings, dataset: xr.Dataset, run: Run) -> Surrogate:
     from inmateria.cli.steps import fit
-    from inmateria.surrogates.files import load_surrogate
+    from inmateria.surrogates.surrogate import load_surrogate
 
     stem = run.model / "surrogate"
     if stem.with_suffix(".json").exists():

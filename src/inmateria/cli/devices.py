@@ -55,7 +55,7 @@ def open_model(source: str) -> Surrogate:
         from inmateria.surrogates.brainspy import read_brainspy_model
 
         return read_brainspy_model(path)
-    from inmateria.surrogates.files import load_surrogate
+    from inmateria.surrogates.surrogate import load_surrogate
 
     return load_surrogate(path / "model" if path.is_dir() else path)
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inmateria.data.atomic import write_text
+from inmateria.atomic import write_text
 from inmateria.data.provenance import plain
 from inmateria.errors import ConfigurationError
 

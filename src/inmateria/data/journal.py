@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from inmateria.data.atomic import storage_error, sync_folder
+from inmateria.atomic import storage_error, sync_folder
 from inmateria.data.blocks import MAGIC, START, Header, JournalState, pack_block, read_journal
 from inmateria.data.measurement import verify_file
 from inmateria.data.netcdf import MeasurementWriter, undisturbed

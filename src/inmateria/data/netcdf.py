@@ -21,7 +21,7 @@ import h5netcdf
 import h5py
 import numpy as np
 
-from inmateria.data.atomic import storage_error, sync_folder
+from inmateria.atomic import storage_error, sync_folder
 from inmateria.data.schema import (
     ATTRIBUTES_DIGEST,
     ROW_VARIABLES,

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-import inmateria
 from inmateria.errors import DataFileError, ParameterError
+from inmateria.version import __version__
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "xarray", "h5netcdf", "h5py")
 
 
 def software() -> str:
     """Name and version of this library, as files carry it."""
-    return f"inmateria {inmateria.__version__}"
+    return f"inmateria {__version__}"
 
 
 def utc_now() -> str:
@@ -36,7 +36,7 @@ def versions() -> dict[str, str | None]:
     Read from the packages' metadata, so that nothing is imported for it.
     """
     found: dict[str, str | None] = {
-        "inmateria": inmateria.__version__,
+        "inmateria": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
     }

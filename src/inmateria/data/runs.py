@@ -23,7 +23,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from inmateria.data.atomic import write_text
+from inmateria.atomic import write_text
 from inmateria.data.configuration import to_toml, write_toml
 from inmateria.data.provenance import plain, utc_now, versions
 from inmateria.errors import ConfigurationError, DataFileError, ParameterError, StorageError

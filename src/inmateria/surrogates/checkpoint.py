@@ -16,8 +16,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from inmateria.atomic import write_bytes
 from inmateria.errors import ModelFileError
-from inmateria.surrogates.files import write_atomically
 
 SCHEMA = "inmateria.fit-checkpoint"
 SCHEMA_VERSION = 1
@@ -36,7 +36,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], record: Mapping[
         "record": json.dumps(record, allow_nan=False),
         "tensors_sha256": _sha256(tensors),
     }
-    write_atomically(path, safetensors.torch.save(dict(tensors), metadata=header))
+    write_bytes(path, safetensors.torch.save(dict(tensors), metadata=header))
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -6,25 +6,21 @@ and a digest of itself, so that a flipped bit in either is found.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from inmateria.atomic import write_bytes, write_text
 from inmateria.devices.device import Terminal
-from inmateria.errors import InMateriaError, ModelFileError, ParameterError, StorageError
+from inmateria.errors import InMateriaError, ModelFileError, ParameterError
 from inmateria.surrogates.network import ScaledNetwork
-
-if TYPE_CHECKING:
-    from inmateria.surrogates.surrogate import Surrogate
 
 SCHEMA = "inmateria.surrogate"
 SCHEMA_VERSION = 1
@@ -37,47 +33,27 @@ def model_paths(path: str | Path) -> tuple[Path, Path]:
     return Path(stem + ".safetensors"), Path(stem + ".json")
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old bytes or the new ones, never a part.
-
-    Raises
-    ------
-    StorageError
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another folder"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def save_surrogate(surrogate: Surrogate, path: str | Path) -> Path:
+def write_model(path: str | Path, network: ScaledNetwork, description: Mapping[str, Any]) -> Path:
     """Write ``path.safetensors`` and ``path.json``; gives the path of the JSON file.
+
+    Parameters
+    ----------
+    path : the common stem, or either file
+    network : ScaledNetwork
+    description : mapping
+        What a surrogate says of itself, as plain JSON values.
 
     Raises
     ------
     StorageError, ParameterError
     """
     weights_path, json_path = model_paths(path)
-    network = surrogate.network
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     weights = safetensors.torch.save(state)
-    described = surrogate.describe()
-    del described["kind"]
     record = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        **described,
+        **description,
         "scaling": {name: state[name].tolist() for name in SCALING},
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -88,14 +64,12 @@ def save_surrogate(surrogate: Surrogate, path: str | Path) -> Path:
             f"provenance or error of the surrogate has no JSON form ({error}); "
             "describe it by finite numbers, strings, lists and dictionaries"
         ) from error
-    text = json.dumps(record, indent=2) + "\n"
-    write_atomically(weights_path, weights)
-    write_atomically(json_path, text.encode())
-    return json_path
+    write_bytes(weights_path, weights)
+    return write_text(json_path, json.dumps(record, indent=2) + "\n")
 
 
-def load_surrogate(path: str | Path) -> Surrogate:
-    """Read a surrogate back; `path` is either of its two files or their common stem.
+def read_model(path: str | Path) -> tuple[ScaledNetwork, tuple[Terminal, ...], dict[str, Any]]:
+    """Network, terminals and the whole record of a model on disk.
 
     Raises
     ------
@@ -103,8 +77,6 @@ def load_surrogate(path: str | Path) -> Surrogate:
         If a file is missing, truncated, altered, of a newer schema, or the two
         do not belong together.
     """
-    from inmateria.surrogates.surrogate import Surrogate
-
     weights_path, json_path = model_paths(path)
     record = _read_record(json_path)
     weights = _read(weights_path)
@@ -116,20 +88,25 @@ def load_surrogate(path: str | Path) -> Surrogate:
     try:
         architecture = record["architecture"]
         terminals = tuple(Terminal(**terminal) for terminal in record["terminals"])
-        outputs = tuple(record["outputs"])
         network = ScaledNetwork(
             len(terminals),
-            len(outputs),
+            len(record["outputs"]),
             hidden=architecture["hidden"],
             activation=architecture["activation"],
         )
         network.load_state_dict(_tensors(weights, like=network.state_dict()))
-        return Surrogate(network, terminals, outputs, record["provenance"], record["error"])
     except (KeyError, TypeError, ValueError, InMateriaError, SafetensorError) as error:
-        raise ModelFileError(
-            f"{json_path} and {weights_path.name} do not make a network ({error}); "
-            "copy both files again or fit again"
-        ) from error
+        raise no_network(path, error) from error
+    return network, terminals, record
+
+
+def no_network(path: str | Path, error: Exception) -> ModelFileError:
+    """The error of two files that are whole but make no surrogate."""
+    weights_path, json_path = model_paths(path)
+    return ModelFileError(
+        f"{json_path} and {weights_path.name} do not make a network ({error}); "
+        "copy both files again or fit again"
+    )
 
 
 def _tensors(weights: bytes, *, like: Mapping[str, Tensor]) -> dict[str, Tensor]:

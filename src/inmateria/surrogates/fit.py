@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import inmateria
 from inmateria.errors import ParameterError, StoppedError, TrainingError
 from inmateria.surrogates.checkpoint import read_checkpoint, write_checkpoint
 from inmateria.surrogates.loop import Loop, Settings, cpu_threads, rmse
 from inmateria.surrogates.network import DEFAULT_HIDDEN, ScaledNetwork
 from inmateria.surrogates.recording import Recording, hold_out, usable_rows
 from inmateria.surrogates.surrogate import Surrogate
+from inmateria.version import __version__
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -175,7 +175,7 @@ def fit_surrogate(
         recording.terminals,
         recording.outputs,
         provenance={
-            "made_by": f"inmateria {inmateria.__version__}",
+            "made_by": f"inmateria {__version__}",
             "torch": torch.__version__,
             "training_data": recording.provenance,
             "settings": identity["settings"],

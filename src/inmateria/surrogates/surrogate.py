@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from inmateria.devices.device import FloatArray, Terminal, check_voltage
-from inmateria.errors import ShapeError
+from inmateria.errors import InMateriaError, ShapeError
+from inmateria.surrogates.files import no_network, read_model, write_model
 from inmateria.surrogates.network import ScaledNetwork
 
 # a network outside the voltages it has seen says nothing about the device
@@ -142,9 +143,26 @@ class Surrogate:
         ------
         StorageError
         """
-        from inmateria.surrogates.files import save_surrogate
+        described = self.describe()
+        del described["kind"]
+        return write_model(path, self.network, described)
 
-        return save_surrogate(self, path)
+
+def load_surrogate(path: str | Path) -> Surrogate:
+    """Read a surrogate back; `path` is either of its two files or their common stem.
+
+    Raises
+    ------
+    ModelFileError
+        If a file is missing, truncated, altered, of a newer schema, or the two
+        do not belong together.
+    """
+    network, terminals, record = read_model(path)
+    try:
+        outputs = tuple(record["outputs"])
+        return Surrogate(network, terminals, outputs, record["provenance"], record["error"])
+    except (KeyError, TypeError, InMateriaError) as error:
+        raise no_network(path, error) from error
 
 
 def _chunks(array: FloatArray) -> Iterator[tuple[slice, Tensor]]:

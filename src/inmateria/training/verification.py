@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inmateria.atomic import write_text
 from inmateria.devices.device import FloatArray
-from inmateria.errors import StorageError
 from inmateria.tasks.task import BoolArray
 
 
@@ -205,24 +204,13 @@ class Verification:
 
 
 def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
-    """Write JSON beside its place, then move it there.
+    """Write JSON, all or nothing.
 
     Raises
     ------
     StorageError
     """
-    target = Path(path)
-    partial = target.with_name(target.name + ".part")
-    try:
-        partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(
-            f"{target} was not written: {error.strerror or error}; free space or choose another "
-            "folder"
-        ) from error
-    return target
+    return write_text(Path(path), json.dumps(values, indent=1) + "\n")
 
 
 def noise_of(levels: FloatArray, deviations: NDArray[np.float64]) -> Noise:

@@ -182,18 +182,19 @@ def _occupations(voltage, begin, origin, kt, basis, eps, K, w, we, S, rule):  # 
             # First from the neighbour where there is one, then from half filling.
             done = -1
             worst = 1.0
+            holds = False
             for attempt in range(0 if apart < NEIGHBOUR_V else 1, 2):
                 near = attempt == 0
                 if not near:
                     n[:] = 0.5
-                done, worst = relax(
+                done, worst, holds = relax(
                     v, volt, n, eps, K, w, we, rule, S, A, pivot, near, near and usable, W
                 )
                 if done > 0:
                     break
             if done < 0:
-                done, worst = anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W)
-            usable = done > 0
+                done, worst, holds = anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W)
+            usable = done > 0 and holds
             residual[p] = worst
             occupation[p] = n
     return occupation, residual

@@ -173,9 +173,11 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
     gains enough (chord steps cost a tenth of a full one).
 
     Returns the number of flow evaluations, negative where it did not converge,
-    and the residual.
+    the residual, and whether A holds a factorisation now: a start that already
+    is the solution needs none.
     """
     sites = n.shape[0]
+    holds = factorised
     R, G, E, step, trial, D, T, M, past, length = W
     flows(v, volt, n, eps, K, w, we, rule, R, G, E)
     worst = imbalance(R, G, S)
@@ -185,7 +187,7 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
     updates = 0
     while evaluations < MOST_STEPS:
         if worst < TOLERANCE:
-            return evaluations, worst
+            return evaluations, worst, holds
         if stale:
             flows(v, volt, n, eps, K, w, we, rule, R, G, E)
             stale = False
@@ -195,8 +197,9 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
                 for j in range(sites):
                     A[i, j] = M[i, j]
                 A[i, i] += shift * M[i, i]
-            if not factorise(A, pivot):
-                return -evaluations, worst
+            holds = factorise(A, pivot)
+            if not holds:
+                return -evaluations, worst, holds
             updates = 0
         for i in range(sites):
             step[i] = -R[i]
@@ -226,7 +229,7 @@ def relax(v, volt, n, eps, K, w, we, rule, S, A, pivot, near, factorised, W):  #
         shift = relaxed(shift, now < worst)
         worst = now
         factorised = gained and shift == 0.0
-    return -evaluations, worst
+    return -evaluations, worst, holds
 
 
 @compiled
@@ -242,6 +245,7 @@ def anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W):  # type: ignore[no-
     trial = n.copy()
     total = 0
     worst = 1.0
+    holds = False
     for attempt in range(WALKS):
         n[:] = 0.5
         s = 0.0
@@ -249,7 +253,7 @@ def anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W):  # type: ignore[no-
         while s < 1.0 and stride > SHORTEST_STRIDE:
             ahead = min(1.0, s + stride)
             trial[:] = n
-            effort, worst = relax(
+            effort, worst, holds = relax(
                 v * ahead,
                 volt * ahead,
                 trial,
@@ -274,8 +278,8 @@ def anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W):  # type: ignore[no-
             else:
                 stride *= 0.4
         if s == 1.0:
-            return total, worst
-    return -total, max(worst, TOLERANCE)
+            return total, worst, holds
+    return -total, max(worst, TOLERANCE), False
 
 
 @compiled

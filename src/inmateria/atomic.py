@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -25,23 +26,29 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file: all of it under its name, or nothing.
+    """Write a text file as `write_bytes` does, in UTF-8."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write a file: all of it under its name, or nothing; makes its folder.
 
     Raises
     ------
     StorageError
         If the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        if temporary.is_file():
+        with contextlib.suppress(OSError):
             temporary.unlink()
         raise storage_error(path, error, fix="free space or choose another folder") from error
     return path
