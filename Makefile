@@ -25,8 +25,11 @@ install: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/inmateria demo
 
+# Two workers, each on one core: more threads would only wait for each other.
+test: export OMP_NUM_THREADS = 1
+test: export NUMBA_NUM_THREADS = 2
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest

@@ -73,8 +73,9 @@ def demo_page(
     fit: FitResult,
     started_utc: str,
     result: str,
+    again: Mapping[str, int],
 ) -> Page:
-    """The page of `inmateria demo`."""
+    """The page of `inmateria demo`; `again` counts repeated searches by task."""
     seeds = {name: getattr(settings, name).seed for name in ("sample", "fit", "train", "verify")}
     facts = _facts(device, started_utc=started_utc) | {
         "inputs": ", ".join(found[0].inputs),
@@ -85,7 +86,7 @@ def demo_page(
         result,
         facts,
         [
-            *_task_sections(found, device),
+            *_task_sections(found, device, again=again),
             device_section(device, inputs=found[0].inputs, surrogate=fit.surrogate),
             surrogate_section(
                 fit.measured,
@@ -114,7 +115,9 @@ def label(device: Device) -> str:
     return f"network model {name}, {len(device.terminals)} terminals"
 
 
-def _task_sections(found: Sequence[Verification], device: Device) -> list[Section]:
+def _task_sections(
+    found: Sequence[Verification], device: Device, *, again: Mapping[str, int] | None = None
+) -> list[Section]:
     gates = [v for v in found if v.criterion in ("margin", "flatness")]
     rings = [v for v in found if v.criterion == "threshold" and len(v.inputs) == 2]
     n_sigma = found[0].n_sigma
@@ -125,6 +128,9 @@ def _task_sections(found: Sequence[Verification], device: Device) -> list[Sectio
         "ring when enough test points are on their side of the threshold. predicted: by the "
         "surrogate. accuracy: of single holds."
     )
+    if again:
+        listed = ", ".join(f"{task} {count} x" for task, count in again.items())
+        note += f" Searched again because they failed on the device at first: {listed}."
     sections = [scoreboard_section([row_of(v) for v in found], note=note)]
     if gates:
         sections.append(strips_section(gates))

@@ -47,7 +47,7 @@ class FitSettings(Configuration):
     epochs: int = Field(default=40, ge=1)
     batch_size: int = Field(default=512, ge=1)
     learning_rate: float = Field(default=5e-3, gt=0)
-    weight_decay: float = Field(default=0.05, ge=0)
+    weight_decay: float = Field(default=0.2, ge=0)
     patience: int = Field(default=30, ge=1)
     validation: float = Field(default=0.1, gt=0, le=0.5)
     max_seconds: float | None = Field(default=None, gt=0)
@@ -101,6 +101,8 @@ class DemoSettings(Configuration):
     device: str = "default"
     device_seed: int | None = Field(default=None, ge=0)
     tasks: tuple[str, ...] = ("gates", "ring")
+    # Searches for a task that fails on the device, the first included.
+    attempts: int = Field(default=3, ge=1)
     sample: DriveSettings = DriveSettings()
     fit: FitSettings = FitSettings(max_seconds=90.0)
     train: TrainSettings = TrainSettings()

@@ -79,7 +79,7 @@ def fit_surrogate(
     epochs: int = 40,
     batch_size: int = 512,
     learning_rate: float = 5e-3,
-    weight_decay: float = 0.05,
+    weight_decay: float = 0.2,
     patience: int = 30,
     validation: float = 0.1,
     max_seconds: float | None = None,
