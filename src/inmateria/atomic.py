@@ -25,13 +25,27 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(path: Path) -> Path:
+    """The folder, made with its parents where it was missing.
+
+    Raises
+    ------
+    StorageError
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path, error, fix="choose another folder") from error
+    return path
+
+
 def write_text(path: Path, text: str) -> Path:
     """Write a text file as `write_bytes` does, in UTF-8."""
     return write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Write a file: all of it under its name, or nothing; makes its folder.
+    """Write a file: all of it under its name, or nothing.
 
     Raises
     ------
@@ -40,7 +54,6 @@ def write_bytes(path: Path, data: bytes) -> Path:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()

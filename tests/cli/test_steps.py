@@ -59,7 +59,7 @@ def device(tmp_path: Path) -> Path:
 @pytest.fixture
 def config(tmp_path: Path, device: Path) -> Path:
     file = tmp_path / "small.toml"
-    file.write_text(f'device = "{device}"\n{SMALL}')
+    file.write_text(f'device = "{device}"\nattempts = 1\n{SMALL}')
     return file
 
 
@@ -161,3 +161,24 @@ def test_sampling_stops_cleanly_and_goes_on(
     np.testing.assert_array_equal(whole["voltage"][:n_kept], kept["voltage"])
     np.testing.assert_array_equal(whole["current"][:n_kept], kept["current"])
     assert not part.exists()
+
+
+def test_what_fails_on_the_device_is_searched_again(
+    inmateria: Run, config: Path, tmp_path: Path
+) -> None:
+    # Margins that no noise allows: every search fails, and each is made.
+    config.write_text(
+        config.read_text()
+        .replace("attempts = 1", "attempts = 3")
+        .replace("[verify]", "[verify]\nn_sigma = 1e6")
+    )
+    outcome = inmateria("demo", "--config", config, "--out", tmp_path / "runs")
+    assert outcome.status == 0, outcome.err
+    shown = [line.split(":")[0] for line in outcome.err.splitlines()]
+    assert shown[-4:] == ["training", "verifying", "training", "verifying"]
+    (run,) = (tmp_path / "runs").iterdir()
+    assert "Searched again because they failed" in (run / "report.html").read_text()
+    events = [
+        json.loads(line)["event"] for line in (run / "history.jsonl").read_text().splitlines()
+    ]
+    assert events.count("searched again") == 2

@@ -61,7 +61,7 @@ def test_a_newer_schema_is_refused(solution, tmp_path):
 def test_missing_files_and_folders(solution, tmp_path):
     with pytest.raises(ModelFileError, match="No such file"):
         load_solution(tmp_path / "none.json")
-    with pytest.raises(StorageError, match="not written"):
+    with pytest.raises(StorageError, match="cannot write"):
         solution.save(tmp_path / "nowhere" / "s.json")
 
 

@@ -16,7 +16,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from inmateria.atomic import write_bytes
+from inmateria.atomic import make_folder, write_bytes
 from inmateria.errors import ModelFileError
 
 SCHEMA = "inmateria.fit-checkpoint"
@@ -36,6 +36,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], record: Mapping[
         "record": json.dumps(record, allow_nan=False),
         "tensors_sha256": _sha256(tensors),
     }
+    make_folder(path.parent)
     write_bytes(path, safetensors.torch.save(dict(tensors), metadata=header))
 
 

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from inmateria.atomic import write_bytes, write_text
+from inmateria.atomic import make_folder, write_bytes, write_text
 from inmateria.devices.device import Terminal
 from inmateria.errors import InMateriaError, ModelFileError, ParameterError
 from inmateria.surrogates.network import ScaledNetwork
@@ -64,6 +64,7 @@ def write_model(path: str | Path, network: ScaledNetwork, description: Mapping[s
             f"provenance or error of the surrogate has no JSON form ({error}); "
             "describe it by finite numbers, strings, lists and dictionaries"
         ) from error
+    make_folder(weights_path.parent)
     write_bytes(weights_path, weights)
     return write_text(json_path, json.dumps(record, indent=2) + "\n")
 
