@@ -148,3 +148,20 @@ def test_a_caller_who_goes_on_after_a_failure_is_still_guarded():
         guard.ramp_to([-1, 0, 0])
     assert (bench.steps_v <= STEP).all()
     assert bench.held_voltage.tolist() == [0, 0, 0]
+
+
+class TwoChannelBench(Bench):
+    """A bench whose card records one channel more than it says."""
+
+    def play(self, voltage):
+        return np.repeat(super().play(voltage), 2, axis=0)
+
+
+def test_a_recording_of_the_wrong_shape_is_said_and_the_rig_still_parks():
+    bench = TwoChannelBench()
+    target = [0.4, -0.2, 0.1]
+    with pytest.raises(ShapeError, match="outputs, samples"), Guard(bench) as guard:
+        guard.ramp_to(target)
+    assert bench.sent[:, -1].tolist() == [0.0, 0.0, 0.0]
+    assert np.abs(bench.sent).max() == pytest.approx(0.4)
+    assert (bench.steps_v <= STEP).all()

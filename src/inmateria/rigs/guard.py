@@ -300,8 +300,17 @@ class Guard:
             # Where the terminals may be if this block, or one before it, was cut short.
             possible = self._last[:, None] if self._in_flight is None else self._in_flight
             self._in_flight = np.column_stack([possible, block])
-            recorded.append(self._rig.play(block))
+            reading = np.asarray(self._rig.play(block))
             self._last, self._in_flight = block[:, -1].copy(), None
+            due = (len(self.outputs), block.shape[1])
+            if reading.shape == due:
+                recorded.append(reading)
+            elif stoppable:
+                raise ShapeError(
+                    f"the rig returned a recording of shape {reading.shape} where {due} (outputs, "
+                    "samples) was due; check the rig's outputs and rate"
+                )
+            # Else it is on its way to 0 V, and what it records there is of no importance.
         return np.concatenate(recorded, axis=1)
 
     def _checked(self, voltage: ArrayLike) -> FloatArray:
