@@ -51,6 +51,7 @@ class FitSettings(Configuration):
     patience: int = Field(default=30, ge=1)
     validation: float = Field(default=0.1, gt=0, le=0.5)
     max_seconds: float | None = Field(default=None, gt=0)
+    drift: bool = True
     threads: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
 

@@ -84,6 +84,7 @@ def fit_surrogate(
     validation: float = 0.1,
     max_seconds: float | None = None,
     seed: int = 0,
+    drift: bool = True,
     threads: int = 1,
     checkpoint: str | Path | None = None,
     resume: bool = False,
@@ -116,6 +117,9 @@ def fit_surrogate(
         Shortens the cycle so that it ends by then.
     seed : int
         Draws weights, order and held-out stretches.
+    drift : bool
+        Take slow noise out of the training rows: an offset per segment of 50 rows
+        or more (see `surrogates.drift`). The validation rows stay as measured.
     threads : int
         CPU threads for PyTorch during the fit. Two are faster on an idle machine
         and far slower on a busy one, where they wait for each other.
@@ -150,6 +154,7 @@ def fit_surrogate(
         patience=patience,
         validation=validation,
         seed=seed,
+        drift=drift,
     )
     recording = usable_rows(dataset)
     held = hold_out(recording.segment, validation, seed=seed)
@@ -219,6 +224,7 @@ def _set_up(
         network,
         training=(_tensor(recording.voltage[~held]), _tensor(seen)),
         validation=(_tensor(recording.voltage[held]), _tensor(recording.current[held])),
+        segment=_numbered(recording.segment[~held]),
         settings=settings,
         generator=generator,
         max_seconds=max_seconds,
@@ -263,6 +269,11 @@ def _error(
     found = rmse(network, _tensor(recording.voltage[held]), _tensor(current))
     spread = math.sqrt(float(recording.current.var(axis=0).mean()))
     return FitError(found, found / spread, len(current))
+
+
+def _numbered(segment: np.ndarray[Any, Any]) -> Tensor:
+    """Segments as numbers from 0."""
+    return torch.tensor(np.unique(segment, return_inverse=True)[1], dtype=torch.int64)
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from inmateria.errors import ParameterError, TrainingError
+from inmateria.surrogates.drift import Drift
 from inmateria.surrogates.network import ScaledNetwork
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -46,6 +47,8 @@ class Settings:
     validation : float
         Share of the recording that is held out.
     seed : int
+    drift : bool
+        Take slow noise out of the training rows, segment by segment.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Settings:
     patience: int
     validation: float
     seed: int
+    drift: bool = True
 
     def __post_init__(self) -> None:
         if self.optimiser not in OPTIMISERS:
@@ -113,6 +117,8 @@ class Loop:
     training, validation : pair of tensors
         (n_rows, n_terminals) V and (n_rows, n_outputs) nA.
     settings : Settings
+    segment : (n_training_rows,) tensor
+        Which segment a training row belongs to, as numbers from 0.
     generator : torch.Generator
         Shuffles; the global generator is not used.
     max_seconds : float, optional
@@ -125,6 +131,7 @@ class Loop:
         *,
         training: tuple[Tensor, Tensor],
         validation: tuple[Tensor, Tensor],
+        segment: Tensor,
         settings: Settings,
         generator: torch.Generator,
         max_seconds: float | None = None,
@@ -137,6 +144,7 @@ class Loop:
         self._x = (voltage - network.input_centre) / network.input_half_width
         self._y = (current - network.output_mean) / network.output_std
         self._validation = validation
+        self._drift = Drift(segment, self._y) if settings.drift else None
         self._batch = min(settings.batch_size, len(voltage))
         self._steps = len(voltage) // self._batch
         self._optimiser = OPTIMISERS[settings.optimiser](
@@ -173,6 +181,8 @@ class Loop:
         total = self.settings.epochs * self._steps
         order = torch.randperm(len(self._x), generator=self.generator)
         x, y = self._x[order], self._y[order]
+        if self._drift is not None:
+            y = y - self._drift.of_rows(order)
         losses: list[Tensor] = []
         rate = 0.0
         for i in range(self._steps):
@@ -187,10 +197,15 @@ class Loop:
                 group["lr"] = rate
             rows = slice(i * self._batch, (i + 1) * self._batch)
             self._optimiser.zero_grad()
-            loss = mse_loss(self.network.layers(x[rows]), y[rows])
+            output = self.network.layers(x[rows])
+            loss = mse_loss(output, y[rows])
+            if self._drift is not None:
+                self._drift.see(order[rows], y[rows] - output.detach())
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimiser.step()
             losses.append(loss.detach())
+        if self._drift is not None:
+            self._drift.update()
         scale = float(self.network.output_std.square().mean().sqrt())
         trained = float(torch.stack(losses).mean().sqrt()) * scale
         error = rmse(self.network, *self._validation)
@@ -224,6 +239,8 @@ class Loop:
         for i, slots in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{i}.{k}": v.clone() for k, v in slots.items()}
         tensors["generator"] = self.generator.get_state()
+        if self._drift is not None:
+            tensors["drift"] = self._drift.offset.clone()
         return tensors, {
             "best_error_na": self._best_error,
             "best_epoch": self._best_epoch,
@@ -246,6 +263,8 @@ class Loop:
         optimiser = self._optimiser.state_dict()
         self._optimiser.load_state_dict({**optimiser, "state": slots})
         self.generator.set_state(tensors["generator"])
+        if self._drift is not None:
+            self._drift.offset = tensors["drift"].clone()
         self._best_error = record["best_error_na"]
         self._best_epoch = record["best_epoch"]
         self.history = [dict(line) for line in record["history"]]
