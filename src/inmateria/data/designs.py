@@ -1,9 +1,9 @@
 """Where a recording takes its rows: sinusoids, triangles or plateaus.
 
 `Sinusoids` pile up at the edges of the ranges (arcsine density) and are the
-gentlest on hardware. `Triangles` fill each range evenly: the better recording
-when one has to serve everything. `Plateaus` are independent, uniform points:
-the best model per row, and the slowest on a bench, for their ramps and waits.
+gentlest on hardware. `Triangles` fill each range evenly. Both are best sampled
+slowly, so that neighbouring rows differ. `Plateaus` are independent, uniform
+points, and the slowest on a bench, for their ramps and waits.
 
 A design is a frozen description; `plan` joins it with a rig's terminals, rate
 and slew limit, and gives the voltages block by block. A block depends on its
