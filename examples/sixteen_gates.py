@@ -4,7 +4,7 @@
 
 Samples the embedded device through a guarded rig, fits a surrogate, finds
 control voltages for every two-input gate on it, applies them to the device with
-noise on, and draws what the device gave. Two minutes on two cores.
+noise on, and draws what the device gave. One to two minutes on two cores.
 """
 
 from __future__ import annotations
