@@ -33,15 +33,15 @@ class OhmicRig:
         self.sent: list[FloatArray] = []
         self.fail_after: int | None = None
         self.error: BaseException = OSError("cable pulled")
-        self._pause = seconds_per_sample
+        self.seconds_per_sample = seconds_per_sample
 
     def play(self, voltage: ArrayLike) -> FloatArray:
         array = np.asarray(voltage, dtype=np.float64)
         if self.fail_after is not None and sum(a.shape[1] for a in self.sent) >= self.fail_after:
             self.fail_after = None
             raise self.error
-        if self._pause:
-            time.sleep(self._pause * array.shape[1])
+        if self.seconds_per_sample:
+            time.sleep(self.seconds_per_sample * array.shape[1])
         self.sent.append(array.copy())
         if array.shape[1]:
             self.held_voltage = array[:, -1].copy()

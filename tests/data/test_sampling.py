@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -161,6 +162,24 @@ def test_after_a_stop_it_goes_on_where_it_was(
     assert not (tmp_path / "m.nc.part").exists()
     sent = np.concatenate(again.sent, axis=1)
     assert np.abs(np.diff(sent, axis=1, prepend=0)).max() * again.rate <= 200.0 * (1 + 1e-9)
+
+
+def test_a_stop_right_after_a_block_was_written_counts_it(
+    tmp_path: Path, ohmic: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, calls = os.fsync, []
+
+    def stopped(handle: int) -> None:
+        fsync(handle)
+        calls.append(handle)
+        # the header, its folder, then one call for each block
+        if len(calls) == 5:
+            raise StoppedError("stopped by TERM")
+
+    monkeypatch.setattr(os, "fsync", stopped)
+    with pytest.raises(StoppedError, match=r"TERM; 750 of 2500 rows are kept in .*m\.nc\.part"):
+        sample(ohmic.OhmicRig(), DESIGNS[0], path=tmp_path / "m.nc", block_s=0.25)
+    assert open_measurement(tmp_path / "m.nc.part").sizes["sample"] == 750
 
 
 def test_a_finished_recording_is_not_made_again(tmp_path: Path, ohmic: ModuleType) -> None:

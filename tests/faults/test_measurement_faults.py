@@ -132,9 +132,10 @@ def test_a_kill_while_the_file_is_completed(moment: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_all_blocks_and_ends_at_0_v(number: signal.Signals, tmp_path: Path) -> None:
-    process = child(tmp_path / "m.nc")
+    # 6 s of playing, so that the signal comes into the middle on a busy machine as well
+    process = child(tmp_path / "m.nc", "rig.seconds_per_sample = 2e-3")
     wait_for_rows(process)
-    time.sleep(0.2)
+    time.sleep(0.4)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 2, err

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from inmateria.data.blocks import Header
+from inmateria.data.blocks import Header, read_journal
 from inmateria.data.designs import Design, Plan
 from inmateria.data.journal import Journal, journal_path, refuse_differences
 from inmateria.data.provenance import parent, plain, utc_now
@@ -127,8 +127,10 @@ def sample(
             try:
                 _record(guarded, plan, journal, block_s=block_s, progress=progress)
             except StoppedError as error:
+                # counted in the file: the stop may have come right after a block was written
+                kept = read_journal(journal.part).n_rows
                 raise StoppedError(
-                    f"{error}; {journal.n_rows} of {plan.n_rows} rows are kept in {journal.part}, "
+                    f"{error}; {kept} of {plan.n_rows} rows are kept in {journal.part}, "
                     "run the same command again to go on"
                 ) from error
             finally:
