@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,24 @@ def test_currents_of_all_electrodes_sum_to_zero(seed, rates):
     # Newton stops at a net flow of 1e-12 of the gross flow into each of 30 sites, and gross
     # flows exceed the current by up to 100.
     assert np.abs(current.sum(axis=-1)).max() < 1e-8 * np.abs(current).max()
+
+
+@pytest.mark.parametrize("rates", RATES)
+@pytest.mark.parametrize(("engine", "parameters"), ENGINES)
+def test_what_arrives_at_a_site_leaves_it(engine, parameters, rates):
+    device = DopantNetwork(seed=2, parameters=replace(parameters, rates=rates), engine=engine)
+    voltage = voltages(device, 20).reshape(4, 5, -1)
+    bonds = device.bond_currents(voltage)
+    current = device.electrode_current(voltage)
+    np.testing.assert_array_equal(bonds.between, -np.swapaxes(bonds.between, -1, -2))
+    # Each is a sum of some 30 flows that may exceed the currents by 100 (see above).
+    allowed = 1e-8 * np.abs(current).max()
+    np.testing.assert_allclose(bonds.into.sum(axis=-2), current, rtol=0, atol=allowed)
+    leaving = bonds.between.sum(axis=-1) + bonds.into.sum(axis=-1)
+    np.testing.assert_allclose(leaving, 0, rtol=0, atol=allowed)
+    # there is a flow exactly where there is a bond
+    assert (bonds.between[..., device.model.pair_weight == 0] == 0).all()
+    assert (bonds.into[..., device.model.electrode_weight == 0] == 0).all()
 
 
 @pytest.mark.parametrize("rates", RATES)

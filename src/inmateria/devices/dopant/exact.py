@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inmateria.devices.dopant.compiled import compiled, compiled_parallel
+from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.model import HoppingModel
 from inmateria.devices.dopant.rates import both_ways, rate_number
 from inmateria.errors import ConvergenceError, ParameterError
@@ -57,7 +58,10 @@ class Exact:
         self.rule = rate_number(rates)
         self._constants = model.kernel_arrays()[:5]
 
-    def current(self, voltage: FloatArray) -> FloatArray:
+    def begin(self) -> None:
+        """Nothing: every point is solved by itself."""
+
+    def current(self, voltage: FloatArray, *, start: None = None) -> FloatArray:  # noqa: ARG002
         """Net holes into every electrode per 1 / nu0, (n_points, n_electrodes) V to the same."""
         _, current = _steady_states(voltage, self.model.kt_ev, *self._constants, self.rule)
         return np.asarray(current)
@@ -68,6 +72,13 @@ class Exact:
         states = np.arange(probability.shape[1])
         filled = (states[:, None] >> np.arange(self.model.n_sites)) & 1
         return np.asarray(probability @ filled.astype(np.float64))
+
+    def bond_currents(self, voltage: FloatArray) -> BondCurrents:
+        """Net flow along every bond, (n_points, n_electrodes) V to holes per 1 / nu0."""
+        probability, _ = _steady_states(voltage, self.model.kt_ev, *self._constants, self.rule)
+        return BondCurrents(
+            *_bond_currents(voltage, probability, self.model.kt_ev, *self._constants, self.rule)
+        )
 
     def gradient(self, voltage: FloatArray, outputs: tuple[int, ...]) -> FloatArray:
         """Gradient of the currents into some electrodes to all voltages, by one adjoint solve.
@@ -190,6 +201,32 @@ def _steady_states(voltage, kt, basis, eps, K, w, we, rule):  # type: ignore[no-
                 total += probability[p, s] * reward[s, e]
             current[p, e] = total
     return probability, current
+
+
+@compiled_parallel
+def _bond_currents(voltage, probability, kt, basis, eps, K, w, we, rule):  # type: ignore[no-untyped-def]
+    points, electrodes = voltage.shape
+    sites = basis.shape[0]
+    between = np.zeros((points, sites, sites))
+    into = np.zeros((points, sites, electrodes))
+    for q in numba.prange(points):
+        E = np.empty(sites)
+        for s in range(probability.shape[1]):
+            p = probability[q, s]
+            _energies(s, voltage[q], basis, eps, K, E)
+            for i in range(sites):
+                full = (s >> i) & 1
+                for e in range(electrodes):
+                    if we[i, e] > 0.0:
+                        up, down, _, _ = both_ways(voltage[q, e] / kt - E[i], rule)
+                        into[q, i, e] += p * we[i, e] * (up if full else -down)
+                if full:
+                    for j in range(sites):
+                        if w[i, j] > 0.0 and not (s >> j) & 1:
+                            up, _, _, _ = both_ways(E[j] - E[i] - K[i, j], rule)
+                            between[q, i, j] += p * w[i, j] * up
+                            between[q, j, i] -= p * w[i, j] * up
+    return between, into
 
 
 @compiled

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inmateria.devices.dopant.compiled import compiled, compiled_parallel
+from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.lu import factorise
 from inmateria.devices.dopant.meanfield_kernel import (
     MEMORY,
@@ -32,7 +33,7 @@ from inmateria.devices.dopant.meanfield_kernel import (
     relax,
 )
 from inmateria.devices.dopant.model import HoppingModel
-from inmateria.devices.dopant.rates import rate_number
+from inmateria.devices.dopant.rates import both_ways, rate_number
 from inmateria.errors import ConvergenceError
 
 FloatArray = NDArray[np.float64]
@@ -68,6 +69,12 @@ class MeanField:
         self.rule = rate_number(rates)
         self._constants = model.kernel_arrays()
 
+    def begin(self) -> Occupations:
+        """Half filling, at voltages that no point is near to."""
+        return Occupations(
+            np.full(self.model.n_electrodes, np.inf), np.full(self.model.n_sites, 0.5)
+        )
+
     def current(self, voltage: FloatArray, *, start: Occupations | None = None) -> FloatArray:
         """Net holes into every electrode per 1 / nu0.
 
@@ -94,6 +101,13 @@ class MeanField:
     def occupation(self, voltage: FloatArray) -> FloatArray:
         """Mean occupation of every site, (n_points, n_electrodes) V to (n_points, n_sites)."""
         return self._solve(voltage, None)
+
+    def bond_currents(self, voltage: FloatArray) -> BondCurrents:
+        """Net flow along every bond, (n_points, n_electrodes) V to holes per 1 / nu0."""
+        occupation = self._solve(voltage, None)
+        return BondCurrents(
+            *_bond_currents(voltage, occupation, self.model.kt_ev, *self._constants, self.rule)
+        )
 
     def gradient(self, voltage: FloatArray, outputs: tuple[int, ...]) -> FloatArray:
         """Gradient of the currents into some electrodes to all voltages, by one adjoint solve.
@@ -212,6 +226,29 @@ def _currents(voltage, occupation, kt, basis, eps, K, w, we, _S, rule):  # type:
         flows(v, volt, occupation[p], eps, K, w, we, rule, R, G, E)
         inflow(volt, occupation[p], we, rule, E, current[p])
     return current
+
+
+@compiled_parallel
+def _bond_currents(voltage, occupation, kt, basis, eps, K, w, we, _S, rule):  # type: ignore[no-untyped-def]
+    points, electrodes = voltage.shape
+    sites = eps.shape[0]
+    between = np.zeros((points, sites, sites))
+    into = np.zeros((points, sites, electrodes))
+    for p in numba.prange(points):
+        n = occupation[p]
+        E = basis @ voltage[p] + eps + K @ n
+        for i in range(sites):
+            for e in range(electrodes):
+                if we[i, e] > 0.0:
+                    up, down, _, _ = both_ways(voltage[p, e] / kt - E[i], rule)
+                    into[p, i, e] = we[i, e] * (n[i] * up - (1.0 - n[i]) * down)
+            for j in range(i):
+                if w[i, j] > 0.0:
+                    up, down, _, _ = both_ways(E[j] - E[i] + (n[j] - n[i]) * K[i, j], rule)
+                    J = w[i, j] * (n[i] * (1.0 - n[j]) * up - n[j] * (1.0 - n[i]) * down)
+                    between[p, i, j] = J
+                    between[p, j, i] = -J
+    return between, into
 
 
 @compiled_parallel

@@ -4,44 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import elementary_charge
 
 from inmateria.devices.device import Terminal, check_voltage, with_ranges
-from inmateria.devices.dopant.electrostatics import coulomb_kt, electrode_potentials
-from inmateria.devices.dopant.exact import Exact
+from inmateria.devices.dopant.build import build_model
+from inmateria.devices.dopant.engine import make_engine
+from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.geometry import Geometry, draw
-from inmateria.devices.dopant.meanfield import MeanField, Occupations
-from inmateria.devices.dopant.model import HoppingModel, thermal_energy_ev
+from inmateria.devices.dopant.model import HoppingModel
 from inmateria.devices.dopant.parameters import DopantParameters
-from inmateria.devices.dopant.rates import hop_weight
 from inmateria.errors import ParameterError, TerminalError
 
 FloatArray = NDArray[np.float64]
 
 # Chosen by the survey in docs/default-device.md.
 DEFAULT_SEED = 91
-
-
-class Engine(Protocol):
-    """A way to compute the steady state of a `HoppingModel`; currents in holes per 1 / nu0."""
-
-    name: str
-
-    def current(self, voltage: FloatArray) -> FloatArray:
-        """(n_points, n_electrodes) V to net holes into every electrode, the same shape."""
-
-    def occupation(self, voltage: FloatArray) -> FloatArray:
-        """(n_points, n_electrodes) V to (n_points, n_sites) mean occupations."""
-
-    def gradient(self, voltage: FloatArray, outputs: tuple[int, ...]) -> FloatArray:
-        """(n_points, n_electrodes) V to (n_points, n_outputs, n_electrodes), 1 / V."""
-
-
-ENGINES: dict[str, type[MeanField] | type[Exact]] = {"meanfield": MeanField, "exact": Exact}
 
 
 class DopantNetwork:
@@ -59,6 +40,8 @@ class DopantNetwork:
         Electrodes where the current is measured, by number or name.
     engine : str
         ``"meanfield"`` (any size) or ``"exact"`` (at most 9 acceptors).
+    engine_settings : mapping, optional
+        Settings of that engine, by name.
     ranges : mapping of str to (float, float), optional
         Voltage ranges (V) of single terminals, by name.
 
@@ -74,13 +57,16 @@ class DopantNetwork:
         parameters: DopantParameters | None = None,
         outputs: Sequence[int | str] = (0,),
         engine: str = "meanfield",
+        engine_settings: Mapping[str, Any] | None = None,
         ranges: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise ParameterError(f"seed = {seed!r}; it must be a whole number, 0 or more")
         chosen = parameters or DopantParameters()
         geometry = draw(chosen, seed=int(seed))
-        self._set_up(build_model(geometry, chosen), chosen, outputs, engine, ranges)
+        self._set_up(
+            build_model(geometry, chosen), chosen, outputs, engine, engine_settings, ranges
+        )
         self.seed: int | None = int(seed)
         self.geometry: Geometry | None = geometry
 
@@ -98,6 +84,7 @@ class DopantNetwork:
         rates: str = "glauber",
         outputs: Sequence[int | str] = (0,),
         engine: str = "meanfield",
+        engine_settings: Mapping[str, Any] | None = None,
         ranges: Mapping[str, tuple[float, float]] | None = None,
         range_v: float = 1.0,
         geometry: Geometry | None = None,
@@ -128,7 +115,7 @@ class DopantNetwork:
             range_v=range_v,
         )
         device = cls.__new__(cls)
-        device._set_up(model, parameters, outputs, engine, ranges)
+        device._set_up(model, parameters, outputs, engine, engine_settings, ranges)
         device.seed = None
         device.geometry = geometry
         return device
@@ -139,15 +126,13 @@ class DopantNetwork:
         parameters: DopantParameters,
         outputs: Sequence[int | str],
         engine: str,
+        engine_settings: Mapping[str, Any] | None,
         ranges: Mapping[str, tuple[float, float]] | None,
     ) -> None:
-        if engine not in ENGINES:
-            raise ParameterError(
-                f"engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}"
-            )
         self.model = model
         self.parameters = parameters
-        self.engine: Engine = ENGINES[engine](model, rates=parameters.rates)
+        self._settings = dict(engine_settings or {})
+        self.engine = make_engine(engine, model, rates=parameters.rates, settings=self._settings)
         names = [f"e{i}" for i in range(model.n_electrodes)]
         self._output_index = _electrodes(outputs, names)
         self._driven_index = np.array(
@@ -199,6 +184,16 @@ class DopantNetwork:
         full, shape = self._full(voltage)
         return self.engine.occupation(full).reshape(*shape, self.model.n_sites)
 
+    def bond_currents(self, voltage: ArrayLike) -> BondCurrents:
+        """Net current along every bond, (..., n_terminals) V to `BondCurrents` in nA."""
+        full, shape = self._full(voltage)
+        found = self.engine.bond_currents(full)
+        n, m = self.model.n_sites, self.model.n_electrodes
+        return BondCurrents(
+            self.nanoampere * found.between.reshape(*shape, n, n),
+            self.nanoampere * found.into.reshape(*shape, n, m),
+        )
+
     def gradient(self, voltage: ArrayLike) -> FloatArray:
         """Exact dI/dV, (..., n_terminals) V to (..., n_outputs, n_terminals) nA/V.
 
@@ -218,6 +213,7 @@ class DopantNetwork:
             "kind": "dopant network",
             "seed": self.seed,
             "engine": self.engine.name,
+            **({"engine_settings": self._settings} if self._settings else {}),
             "outputs": list(self._outputs),
             "ranges": {t.name: [t.low_v, t.high_v] for t in self._terminals},
             "parameters": self.parameters.as_dict(),
@@ -240,58 +236,15 @@ class Stream:
 
     def __init__(self, device: DopantNetwork) -> None:
         self._device = device
-        n, m = device.model.n_sites, device.model.n_electrodes
-        self._start = Occupations(np.full(m, np.inf), np.full(n, 0.5))
+        self._start = device.engine.begin()
 
     def current(self, voltage: ArrayLike) -> FloatArray:
         """(n_points, n_terminals) V, in the order of time, to (n_points, n_outputs) nA."""
         device = self._device
         full, shape = device._full(voltage)
-        engine = device.engine
-        if isinstance(engine, MeanField):
-            current = engine.current(full, start=self._start)
-        else:
-            current = engine.current(full)
+        current = device.engine.current(full, start=self._start)
         chosen = current[:, list(device._output_index)]
         return device.nanoampere * chosen.reshape(*shape, len(device.outputs))
-
-
-def build_model(geometry: Geometry, parameters: DopantParameters) -> HoppingModel:
-    """Energies, couplings and potentials of a geometry (see docs/default-device.md)."""
-    sites, electrodes = geometry.acceptor_xy_nm, geometry.electrode_xy_nm
-    between = _distance(sites, sites)
-    np.fill_diagonal(between, np.inf)
-    to_electrode = _distance(sites, electrodes)
-
-    def energy(distance: FloatArray) -> FloatArray:
-        return coulomb_kt(
-            distance,
-            permittivity=parameters.permittivity,
-            temperature_k=parameters.temperature_k,
-        )
-
-    def weight(distance: FloatArray) -> FloatArray:
-        near = (distance >= parameters.shortest_hop_nm) & (distance <= parameters.longest_hop_nm)
-        reach = np.where(near, distance, 0.0)
-        return np.where(near, hop_weight(reach, localisation_nm=parameters.localisation_nm), 0.0)
-
-    half_width = geometry.electrode_width_nm / geometry.radius_nm / 2
-    donors = energy(_distance(sites, geometry.donor_xy_nm)).sum(axis=1)
-    disorder = geometry.site_disorder_ev / thermal_energy_ev(parameters.temperature_k)
-    return HoppingModel(
-        electrode_basis=electrode_potentials(
-            sites / geometry.radius_nm, geometry.electrode_angle, half_width
-        ),
-        site_energy_kt=donors + disorder,
-        pair_coulomb_kt=energy(between),
-        pair_weight=weight(between),
-        electrode_weight=weight(to_electrode),
-        temperature_k=parameters.temperature_k,
-    )
-
-
-def _distance(a: FloatArray, b: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.norm(a[:, None, :] - b[None, :, :], axis=-1))
 
 
 def _electrodes(chosen: Sequence[int | str], names: list[str]) -> tuple[int, ...]:
