@@ -15,6 +15,7 @@ from inmateria.devices.dopant.build import build_model
 from inmateria.devices.dopant.engine import make_engine
 from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.geometry import Geometry, draw
+from inmateria.devices.dopant.landscape import Landscape, landscape
 from inmateria.devices.dopant.model import HoppingModel
 from inmateria.devices.dopant.parameters import DopantParameters
 from inmateria.errors import ParameterError, TerminalError
@@ -193,6 +194,10 @@ class DopantNetwork:
             self.nanoampere * found.between.reshape(*shape, n, n),
             self.nanoampere * found.into.reshape(*shape, n, m),
         )
+
+    def landscape(self, voltage: ArrayLike, xy_nm: ArrayLike) -> Landscape:
+        """Energy of a hole at (n_points, 2) nm of the disc; see `landscape.landscape`."""
+        return landscape(self, voltage, xy_nm)
 
     def gradient(self, voltage: ArrayLike) -> FloatArray:
         """Exact dI/dV, (..., n_terminals) V to (..., n_outputs, n_terminals) nA/V.
