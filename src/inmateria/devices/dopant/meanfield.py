@@ -165,66 +165,107 @@ def _workspace(sites, electrodes):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled_parallel
-def _occupations(voltage, begin, origin, kt, basis, eps, K, w, we, S, rule):  # type: ignore[no-untyped-def]
+@compiled
+def solve_in_order(voltage, begin, origin, kt, basis, eps, K, w, we, S, rule, occupation, residual):  # type: ignore[no-untyped-def]
+    """Occupations of points in a row, each from the one before where that is near.
+
+    Fills `occupation` (points, sites) and `residual` (points,).
+    """
     points, electrodes = voltage.shape
     sites = eps.shape[0]
-    occupation = np.empty((points, sites))
+    W = _workspace(sites, electrodes)
+    A = np.empty((sites, sites))
+    pivot = np.empty(sites, dtype=np.int64)
+    n = np.empty(sites)
+    volt = np.empty(electrodes)
+    v = np.empty(sites)
+    before = origin.copy()
+    n[:] = begin
+    usable = False
+    for p in range(points):
+        apart = 0.0
+        for e in range(electrodes):
+            apart = max(apart, abs(voltage[p, e] - before[e]))
+            volt[e] = voltage[p, e] / kt
+            before[e] = voltage[p, e]
+        for i in range(sites):
+            s = 0.0
+            for e in range(electrodes):
+                s += basis[i, e] * voltage[p, e]
+            v[i] = s
+        # First from the neighbour where there is one, then from half filling.
+        done = -1
+        worst = 1.0
+        holds = False
+        for attempt in range(0 if apart < NEIGHBOUR_V else 1, 2):
+            near = attempt == 0
+            if not near:
+                n[:] = 0.5
+            done, worst, holds = relax(
+                v, volt, n, eps, K, w, we, rule, S, A, pivot, near, near and usable, W
+            )
+            if done > 0:
+                break
+        if done < 0:
+            done, worst, holds = anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W)
+        usable = done > 0 and holds
+        residual[p] = worst
+        occupation[p] = n
+
+
+@compiled
+def current_at(voltage, n, kt, basis, eps, K, w, we, rule, current):  # type: ignore[no-untyped-def]
+    """Net holes into every electrode at one point; fills `current` (electrodes,)."""
+    volt = voltage / kt
+    R, G, E, _, _, _, _, _, _, _ = _workspace(eps.shape[0], voltage.shape[0])
+    v = basis @ voltage
+    flows(v, volt, n, eps, K, w, we, rule, R, G, E)
+    inflow(volt, n, we, rule, E, current)
+
+
+@compiled
+def gradient_at(voltage, n, kt, basis, eps, K, w, we, rule, outputs, gradient):  # type: ignore[no-untyped-def]
+    """Gradient of some electrodes' currents at one point; fills `gradient` (outputs, electrodes).
+
+    False where the Jacobian is singular.
+    """
+    sites, electrodes = eps.shape[0], voltage.shape[0]
+    volt = voltage / kt
+    R, G, E, _, adjoint, D, T, M, _, _ = _workspace(sites, electrodes)
+    pivot = np.empty(sites, dtype=np.int64)
+    v = basis @ voltage
+    flows(v, volt, n, eps, K, w, we, rule, R, G, E)
+    jacobian(volt, n, K, w, we, rule, E, D, T, M)
+    if not factorise(M, pivot):
+        return False
+    for o in range(outputs.shape[0]):
+        adjoint_gradient(
+            outputs[o], volt, K, basis, we, rule, E, D, T, M, pivot, adjoint, gradient[o], kt
+        )
+    return True
+
+
+@compiled_parallel
+def _occupations(voltage, begin, origin, kt, basis, eps, K, w, we, S, rule):  # type: ignore[no-untyped-def]
+    points = voltage.shape[0]
+    occupation = np.empty((points, eps.shape[0]))
     residual = np.empty(points)
     blocks = (points + BLOCK - 1) // BLOCK
     for block in numba.prange(blocks):
-        W = _workspace(sites, electrodes)
-        A = np.empty((sites, sites))
-        pivot = np.empty(sites, dtype=np.int64)
-        n = np.empty(sites)
-        volt = np.empty(electrodes)
-        v = np.empty(sites)
-        before = origin.copy()
-        n[:] = begin
-        usable = False
-        for p in range(block * BLOCK, min((block + 1) * BLOCK, points)):
-            apart = 0.0
-            for e in range(electrodes):
-                apart = max(apart, abs(voltage[p, e] - before[e]))
-                volt[e] = voltage[p, e] / kt
-                before[e] = voltage[p, e]
-            for i in range(sites):
-                s = 0.0
-                for e in range(electrodes):
-                    s += basis[i, e] * voltage[p, e]
-                v[i] = s
-            # First from the neighbour where there is one, then from half filling.
-            done = -1
-            worst = 1.0
-            holds = False
-            for attempt in range(0 if apart < NEIGHBOUR_V else 1, 2):
-                near = attempt == 0
-                if not near:
-                    n[:] = 0.5
-                done, worst, holds = relax(
-                    v, volt, n, eps, K, w, we, rule, S, A, pivot, near, near and usable, W
-                )
-                if done > 0:
-                    break
-            if done < 0:
-                done, worst, holds = anneal(v, volt, n, eps, K, w, we, rule, S, A, pivot, W)
-            usable = done > 0 and holds
-            residual[p] = worst
-            occupation[p] = n
+        a, b = block * BLOCK, min((block + 1) * BLOCK, points)
+        solve_in_order(
+            voltage[a:b], begin, origin, kt, basis, eps, K, w, we, S, rule,
+            occupation[a:b], residual[a:b],
+        )  # fmt: skip
     return occupation, residual
 
 
 @compiled_parallel
 def _currents(voltage, occupation, kt, basis, eps, K, w, we, _S, rule):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
-    sites = eps.shape[0]
     current = np.zeros((points, electrodes))
     for p in numba.prange(points):
-        volt = voltage[p] / kt
-        R, G, E, _, _, _, _, _, _, _ = _workspace(sites, electrodes)
-        v = basis @ voltage[p]
-        flows(v, volt, occupation[p], eps, K, w, we, rule, R, G, E)
-        inflow(volt, occupation[p], we, rule, E, current[p])
+        current_at(voltage[p], occupation[p], kt, basis, eps, K, w, we, rule, current[p])
     return current
 
 
@@ -254,35 +295,10 @@ def _bond_currents(voltage, occupation, kt, basis, eps, K, w, we, _S, rule):  # 
 @compiled_parallel
 def _gradients(voltage, occupation, kt, basis, eps, K, w, we, _S, rule, outputs):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
-    sites = eps.shape[0]
     gradient = np.zeros((points, outputs.shape[0], electrodes))
     regular = np.ones(points, dtype=np.bool_)
     for p in numba.prange(points):
-        volt = voltage[p] / kt
-        n = occupation[p]
-        R, G, E, _, adjoint, D, T, M, _, _ = _workspace(sites, electrodes)
-        pivot = np.empty(sites, dtype=np.int64)
-        v = basis @ voltage[p]
-        flows(v, volt, n, eps, K, w, we, rule, R, G, E)
-        jacobian(volt, n, K, w, we, rule, E, D, T, M)
-        regular[p] = factorise(M, pivot)
-        if not regular[p]:
-            continue
-        for o in range(outputs.shape[0]):
-            adjoint_gradient(
-                outputs[o],
-                volt,
-                K,
-                basis,
-                we,
-                rule,
-                E,
-                D,
-                T,
-                M,
-                pivot,
-                adjoint,
-                gradient[p, o],
-                kt,
-            )
+        regular[p] = gradient_at(
+            voltage[p], occupation[p], kt, basis, eps, K, w, we, rule, outputs, gradient[p]
+        )
     return gradient, regular.all()
