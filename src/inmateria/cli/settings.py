@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from inmateria.data.configuration import Configuration, parse_configuration, read_configuration
 
@@ -108,6 +108,52 @@ class DemoSettings(Configuration):
     fit: FitSettings = FitSettings(max_seconds=90.0)
     train: TrainSettings = TrainSettings()
     verify: TrialSettings = TrialSettings()
+
+
+class SurveySettings(Configuration):
+    """Which devices are surveyed, at which voltages, and what counts as a gate."""
+
+    device: str = "default"
+    # "0:20" without 20, "3,5,8", or a list of numbers.
+    seeds: str | tuple[int, ...] = "0:20"
+    parameters: dict[str, tuple[int | float | str, ...]] = Field(default_factory=dict)
+    engine: str | None = None
+    engine_settings: dict[str, Any] = Field(default_factory=dict)
+    inputs: tuple[str, ...] = ("e2", "e6")
+    output: str | int = 0
+    level_v: float | None = Field(default=None, gt=0)
+    settings: int = Field(default=1000, ge=1)
+    margin: float = Field(default=0.25, ge=0)
+    margin_na: float | None = Field(default=None, ge=0)
+    points: int = Field(default=1000, ge=2)
+    sweeps: int = Field(default=50, ge=0)
+    sweep_points: int = Field(default=41, ge=2)
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("seeds")
+    @classmethod
+    def _check_seeds(cls, value: str | tuple[int, ...]) -> str | tuple[int, ...]:
+        _seeds(value)
+        return value
+
+    @property
+    def device_seeds(self) -> tuple[int, ...]:
+        """The seeds, one by one."""
+        return _seeds(self.seeds)
+
+
+def _seeds(value: str | tuple[int, ...]) -> tuple[int, ...]:
+    """``"0:20"``, ``"3,5,8"`` and ``"0:10,91"`` as numbers, each once."""
+    parts: list[str | int] = list(value.split(",")) if isinstance(value, str) else list(value)
+    found: dict[int, None] = {}
+    for part in parts:
+        first, colon, last = str(part).strip().partition(":")
+        if not first.isdecimal() or (colon and not last.isdecimal()):
+            raise ValueError("give seeds of 0 or more, as 0:20 (20 left out) or 3,5,8")
+        found |= dict.fromkeys(range(int(first), int(last) if colon else int(first) + 1))
+    if not found:
+        raise ValueError("no seed is left; give a start below the stop, as 0:20")
+    return tuple(found)
 
 
 Chosen = TypeVar("Chosen", bound=Configuration)

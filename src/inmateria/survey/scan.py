@@ -20,7 +20,8 @@ from inmateria.devices.dopant.network import DopantNetwork
 from inmateria.devices.dopant.parameters import DopantParameters
 from inmateria.errors import InMateriaError, ParameterError, StoppedError, TaskError
 from inmateria.survey.device_survey import Criterion, DeviceSurvey, conclude
-from inmateria.survey.samples import Protocol, Samples, take_samples
+from inmateria.survey.samples import Protocol, Samples, logic_levels, take_samples
+from inmateria.tasks.task import output_index
 
 Value: TypeAlias = int | float | str
 Values: TypeAlias = tuple[tuple[str, Value], ...]
@@ -132,6 +133,7 @@ def survey(
     protocol, criterion = protocol or Protocol(), criterion or Criterion()
     draw = drawer(engine, engine_settings)
     cases = list_cases(seeds, parameters or {})
+    check_inputs(cases, draw, protocol)
     outcomes = []
     for case in cases:
         outcomes.append((case, attempt(case, draw, protocol, seed=seed)))
@@ -189,6 +191,23 @@ def drawer(
         return DopantNetwork(seed=case.seed, parameters=parameters, **chosen)
 
     return draw
+
+
+def check_inputs(cases: Iterable[Case], draw: Callable[[Case], Device], protocol: Protocol) -> None:
+    """Try the protocol's terminals on the first device of every combination of values.
+
+    Raises
+    ------
+    TaskError, TerminalError
+    """
+    first = {case.values: case for case in reversed(list(cases))}
+    for case in first.values():
+        try:
+            device = draw(case)
+        except InMateriaError:
+            continue  # `attempt` will say so
+        logic_levels(device, protocol)
+        output_index(device, protocol.output)
 
 
 def attempt(
