@@ -110,6 +110,9 @@ class DemoSettings(Configuration):
     verify: TrialSettings = TrialSettings()
 
 
+MOST_SEEDS = 100_000
+
+
 class SurveySettings(Configuration):
     """Which devices are surveyed, at which voltages, and what counts as a gate."""
 
@@ -150,7 +153,10 @@ def _seeds(value: str | tuple[int, ...]) -> tuple[int, ...]:
         first, colon, last = str(part).strip().partition(":")
         if not first.isdecimal() or (colon and not last.isdecimal()):
             raise ValueError("give seeds of 0 or more, as 0:20 (20 left out) or 3,5,8")
-        found |= dict.fromkeys(range(int(first), int(last) if colon else int(first) + 1))
+        run = range(int(first), int(last) if colon else int(first) + 1)
+        if len(run) > MOST_SEEDS:
+            raise ValueError(f"{first} to {last} are more than {MOST_SEEDS} devices; give fewer")
+        found |= dict.fromkeys(run)
     if not found:
         raise ValueError("no seed is left; give a start below the stop, as 0:20")
     return tuple(found)

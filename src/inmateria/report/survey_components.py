@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from inmateria.report.canvas import HIGH, INK, LOW, MUTED, TRACE, draw
-from inmateria.report.survey_abundance import LEAST, share_axis
+from inmateria.report.survey_abundance import LEAST, percent, share_axis
 
 STATES = ("00", "01", "10", "11")
 
@@ -115,7 +115,7 @@ def draw_loadings(direction: ArrayLike, share: ArrayLike, *, name: str = "loadin
             axes.set_xticks(range(4), STATES)
             axes.tick_params(axis="x", length=0)
             axes.grid(visible=False, axis="x")
-            axes.set_title(f"{k + 1}: {part[k]:.1%}", loc="left", fontweight="bold")
+            axes.set_title(f"{k + 1}: {percent(float(part[k]))}", loc="left", fontweight="bold")
             axes.set_ylim(-1.05, 1.05)
         panels[0].set_ylabel("loading")
         figure.supxlabel("state of (first, second) input", fontsize=9)

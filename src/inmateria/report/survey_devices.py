@@ -51,7 +51,7 @@ def draw_devices(
                        markerfacecolor=colour if i == 0 else "none")  # fmt: skip
         below.set_ylim(-0.03, max(0.1, 1.1 * float(share.max(initial=0.0))))
         below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-        below.set_ylabel("falling sweeps of")
+        below.set_ylabel("falling sweeps")
         below.legend(loc="best", ncols=2)
         if len(labels) <= MANY:
             below.set_xticks(x, labels)
@@ -61,7 +61,7 @@ def draw_devices(
             below.xaxis.set_major_formatter(
                 FuncFormatter(lambda k, _: labels[int(k)] if 0 <= int(k) < len(labels) else "")
             )
-        below.set_xlabel("device")
+        below.set_xlabel("seed of the device")
         below.set_xlim(-0.7, len(labels) - 0.3)
 
     listed = (

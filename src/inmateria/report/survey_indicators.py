@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from inmateria.report.canvas import HIGH, INK, LOW, MUTED, THIRD, draw
+from inmateria.report.survey_abundance import share_axis
 
 REACH = 2.0
 """Responses beyond this many current scales are drawn at the edge."""
@@ -67,6 +68,7 @@ def draw_responses(responses: Mapping[str, ArrayLike], *, name: str = "responses
                       label=label, drawstyle="steps-mid")  # fmt: skip
         axes.axvline(0.0, color=INK, linewidth=0.8)
         axes.set_yscale("log")
+        share_axis(axes.yaxis)
         axes.set_xlim(-REACH, REACH)
         axes.set(xlabel="response (current scales)", ylabel="share of settings per bin")
         axes.legend(loc="upper left")

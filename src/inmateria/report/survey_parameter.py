@@ -48,7 +48,7 @@ def draw_parameter(
             shift = 0.04 * (k - 0.5 * (len(gates) - 1))
             shown = middle > 0
             error = (middle - np.maximum(low, start), high - middle)
-            axes.errorbar(x[shown] + shift, middle[shown], [e[shown] for e in error], fmt="o-",
+            axes.errorbar(x[shown] + shift, middle[shown], [e[shown] for e in error], marker="o",
                           color=colours[k % 6], markersize=3.5, linewidth=1.2, elinewidth=0.9,
                           linestyle="--" if k % 2 else "-", label=gate)  # fmt: skip
         axes.set_yscale("log")
@@ -59,7 +59,7 @@ def draw_parameter(
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         panels = [figure.add_subplot(grid[k, 1]) for k in range(len(rest))]
         for panel, (label, (middle, low, high)) in zip(panels, rest.items(), strict=True):
-            panel.errorbar(x, middle, (middle - low, high - middle), fmt="o-", color=LOW,
+            panel.errorbar(x, middle, (middle - low, high - middle), marker="o", color=LOW,
                            markersize=3.5, linewidth=1.2, elinewidth=0.9)  # fmt: skip
             panel.set_ylabel(label)
             panel.set_ylim(bottom=0)

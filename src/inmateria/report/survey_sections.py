@@ -85,19 +85,24 @@ def gates_section(survey: Survey, summaries: Mapping[str, GroupSummary]) -> Sect
         blocks.append(Picture(svg, caption))
         if len(summaries) == 1:
             blocks.append(_margin_picture(survey, summary))
-    for words, summary in summaries.items():
-        rows = [
-            (
-                gate,
-                _with_interval(summary.abundance[gate]),
-                f"{summary.devices_with[gate]} of {summary.n_devices}",
-            )
-            for gate in sorted((*VARYING, CONSTANT), key=lambda gate: -summary.abundance[gate].mean)
-        ]
-        caption = ": ".join(filter(None, ("Share of settings, mean over devices", words)))
-        header = ("gate", "share (95 % interval)", "devices that have it")
-        blocks.append(Table(header, rows, caption=caption, numeric=(1, 2)))
+    blocks.append(_gates_table(summaries))
     return Section("Gates", blocks)
+
+
+def _gates_table(summaries: Mapping[str, GroupSummary]) -> Table:
+    """A column of shares a group, and how many devices have each gate."""
+    groups = list(summaries.values())
+    order = sorted((*VARYING, CONSTANT), key=lambda gate: -groups[0].abundance[gate].mean)
+    header, rows = ["gate"], [[gate] for gate in order]
+    for words, group in summaries.items():
+        header += [words or "share (95 % interval)", "devices that have it"]
+        for row, gate in zip(rows, order, strict=True):
+            row += [
+                _with_interval(group.abundance[gate]),
+                f"{group.devices_with[gate]} of {group.n_devices}",
+            ]
+    caption = "Share of settings, mean over devices with its 95 % interval"
+    return Table(header, rows, caption=caption, numeric=tuple(range(1, len(header))))
 
 
 def _margin_picture(survey: Survey, summary: GroupSummary) -> Picture:
@@ -134,11 +139,11 @@ def _nonlinearity_section(
     first, second = survey.protocol.inputs
     note = (
         f"With I00 to I11 the currents for the states of ({first}, {second}): the effect of "
-        f"{first} is A = (I11 + I10 - I01 - I00) / 4, of {second} B = (I11 - I10 + I01 - I00) / 4, "
-        "and their cross term X = (I11 - I10 - I01 + I00) / 4. Over all settings of a device, "
-        "NDR = (1 - tanh(mean / standard deviation)) / 2 of A or of B: 0 where the input always "
-        "raises the current, 1 where it always lowers it. Coupling = <X^2> / (<A^2> + <B^2>): "
-        "0 in a linear device. Inverting gates need NDR, XOR and XNOR need coupling as well."
+        f"{first} is M1 = (I11 + I10 - I01 - I00) / 4, of {second} M2 = (I11 - I10 + I01 - I00) / "
+        "4, and their cross term X = (I11 - I10 - I01 + I00) / 4. Over all settings of a device, "
+        "NDR = (1 - tanh(mean / standard deviation)) / 2 of M1 or of M2: 0 where the input always "
+        "raises the current, 1 where it always lowers it. Coupling = <X^2> / (<M1^2> + <M2^2>): "
+        "0 in a linear device. Inverting gates need NDR; XOR and XNOR need coupling as well."
     )
     blocks: list[Block] = [Note(note)]
     labels = (f"NDR of {first}", f"NDR of {second}", "coupling")
@@ -149,7 +154,7 @@ def _nonlinearity_section(
         in_scales = np.concatenate(
             [responses(d.samples.vectors_na) / (d.scale.std_na or 1.0) for d in groups[words]]
         )
-        drawn = {f"A ({first})": in_scales[:, 1], f"B ({second})": in_scales[:, 2]}
+        drawn = {f"M1 ({first})": in_scales[:, 1], f"M2 ({second})": in_scales[:, 2]}
         svg = draw_responses({**drawn, "cross X": in_scales[:, 3]}, name=f"responses-{k}")
         text = "Responses of all settings, in units of each device's current scale."
         blocks.append(Picture(svg, _caption(words, text)))
@@ -187,7 +192,10 @@ def _components_section(
         median = ", ".join(percent(float(v)) for v in np.median(summary.component_share, axis=0))
         blocks.append(Picture(svg, _caption(words, f"Share of the variance; medians {median}.")))
         svg = draw_overlaps(summary.overlap, modes, name=f"overlaps-{k}")
-        blocks.append(Picture(svg, _caption(words, "What each component is made of.")))
+        along = np.median([d.components.mode_share for d in groups[words]], axis=0)
+        listed = ", ".join(f"{m} {percent(float(v))}" for m, v in zip(modes, along, strict=True))
+        text = f"What each component is made of. Variance along each mode, median: {listed}."
+        blocks.append(Picture(svg, _caption(words, text)))
         if len(summaries) == 1:
             typical = _typical(groups[words], summary)
             case = next(case for case, device in survey.devices if device is typical)
@@ -213,6 +221,7 @@ def _current_section(
         "somewhere along it. In a linear device no sweep falls."
     )
     blocks: list[Block] = [Note(note)]
+    rows = []
     for k, (words, found) in enumerate(groups.items()):
         labels = [
             str(case.seed) if case.seed is not None else "device"
@@ -229,28 +238,26 @@ def _current_section(
                 name=f"devices-{k}",
             )
             blocks.append(Picture(svg, _caption(words, "One point a device, by seed.")))
-        rows = []
         for i, name in enumerate(protocol.inputs):
             resistance = [device.resistance for device in found]
-            n = protocol.sweeps
             rows.append(
                 (
-                    name,
-                    _mean([r.sweeps[i] for r in resistance], n),
-                    _mean([r.both_ways[i] for r in resistance], n),
+                    _caption(words, name),
+                    _mean([r.sweeps[i] for r in resistance], protocol.sweeps),
+                    _mean([r.both_ways[i] for r in resistance], protocol.sweeps),
                     _mean([r.steps[i] for r in resistance], 2 * protocol.settings),
                     f"{max(r.largest_fall_na[i] for r in resistance):.3g} nA",
                 )
             )
-        header = (
-            "input",
-            "sweeps that fall",
-            "that fall and rise",
-            "logic steps that lower",
-            "largest fall",
-        )
-        caption = _caption(words, "Share of sweeps and steps, mean over devices (95 % interval)")
-        blocks.append(Table(header, rows, caption=caption, numeric=(1, 2, 3, 4)))
+    header = (
+        "input",
+        "sweeps that fall",
+        "that fall and rise",
+        "logic steps that lower",
+        "largest fall",
+    )
+    caption = "Share of sweeps and steps, mean over devices (95 % interval)"
+    blocks.append(Table(header, rows, caption=caption, numeric=(1, 2, 3, 4)))
     return Section("Current and negative differential resistance", blocks)
 
 
