@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from inmateria.devices.dopant.exact import Exact
 from inmateria.devices.dopant.flow import BondCurrents
+from inmateria.devices.dopant.kmc import KineticMonteCarlo
 from inmateria.devices.dopant.meanfield import MeanField
 from inmateria.devices.dopant.model import HoppingModel
 from inmateria.errors import ParameterError
@@ -42,7 +43,11 @@ class Engine(Protocol):
         """(n_points, n_electrodes) V to the net flow along every bond."""
 
 
-ENGINES: dict[str, type[Engine]] = {"meanfield": MeanField, "exact": Exact}
+ENGINES: dict[str, type[Engine]] = {
+    "meanfield": MeanField,
+    "exact": Exact,
+    "kmc": KineticMonteCarlo,
+}
 
 
 def make_engine(

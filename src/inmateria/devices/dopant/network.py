@@ -15,6 +15,7 @@ from inmateria.devices.dopant.build import build_model
 from inmateria.devices.dopant.engine import make_engine
 from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.geometry import Geometry, draw
+from inmateria.devices.dopant.kmc import KineticMonteCarlo, MonteCarlo, Progress, monte_carlo
 from inmateria.devices.dopant.landscape import Landscape, landscape
 from inmateria.devices.dopant.model import HoppingModel
 from inmateria.devices.dopant.parameters import DopantParameters
@@ -40,7 +41,8 @@ class DopantNetwork:
     outputs : sequence of int or str
         Electrodes where the current is measured, by number or name.
     engine : str
-        ``"meanfield"`` (any size) or ``"exact"`` (at most 9 acceptors).
+        ``"meanfield"`` (any size), ``"exact"`` (at most 9 acceptors) or ``"kmc"``
+        (Monte Carlo, any size).
     engine_settings : mapping, optional
         Settings of that engine, by name.
     ranges : mapping of str to (float, float), optional
@@ -207,6 +209,47 @@ class DopantNetwork:
         full, shape = self._full(voltage)
         gradient = self.engine.gradient(full, self._output_index)[..., self._driven_index]
         return self.nanoampere * gradient.reshape(*shape, *gradient.shape[1:])
+
+    def monte_carlo(
+        self,
+        voltage: ArrayLike,
+        *,
+        standard_error: ArrayLike | None = None,
+        bonds: bool = False,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> MonteCarlo:
+        """Currents and occupations by kinetic Monte Carlo, whatever this device's engine.
+
+        Parameters
+        ----------
+        voltage : (..., n_terminals) array, V
+        standard_error : float or (...) array, nA, optional
+            Walk until every output is known this well.
+        bonds : bool
+            Keep the net current of every bond.
+        progress : function, optional
+            Called with points done, points, and hops walked, a few times a second.
+        **settings
+            Settings of `KineticMonteCarlo`: seed, hops, relative_error, max_hops, algorithm.
+
+        Raises
+        ------
+        ShapeError, NotFiniteError, ParameterError
+        """
+        full, shape = self._full(voltage)
+        engine = make_engine("kmc", self.model, rates=self.parameters.rates, settings=settings)
+        assert isinstance(engine, KineticMonteCarlo)
+        return monte_carlo(
+            engine,
+            full,
+            shape=shape,
+            outputs=self._output_index,
+            nanoampere=self.nanoampere,
+            standard_error=standard_error,
+            bonds=bonds,
+            progress=progress,
+        )
 
     def stream(self) -> Stream:
         """A view of this device that starts every call where the last one ended."""
