@@ -19,14 +19,14 @@ import time
 import numpy as np
 
 from inmateria.devices.dopant.network import DopantNetwork
-from inmateria.tasks.gates import GATES, STATES
+from inmateria.survey.abundance import VARYING, count_gates
+from inmateria.survey.samples import current_vectors, uniform_currents
 
 INPUTS = ("e2", "e6")
 LEVEL_V = 0.7
 SETTINGS = 1500
 MARGIN = 0.25
 CURRENT_NA = 25.0
-VARYING = {name: table for name, table in GATES.items() if len(set(table)) > 1}
 
 
 def tight_pairs(device: DopantNetwork) -> int:
@@ -43,22 +43,11 @@ def tight_pairs(device: DopantNetwork) -> int:
     return int(np.triu(close | fast, 1).sum())
 
 
-def count_gates(device: DopantNetwork, *, margin_na: float, seed: int) -> dict[str, int]:
+def gates_of(device: DopantNetwork, *, margin_na: float, seed: int) -> dict[str, int]:
     """How many of `SETTINGS` random control settings realise each gate."""
-    names = [t.name for t in device.terminals]
-    inputs = [names.index(name) for name in INPUTS]
-    controls = [i for i in range(len(names)) if i not in inputs]
-    voltage = np.empty((SETTINGS, 4, len(names)))
-    generator = np.random.default_rng(seed)
-    voltage[..., controls] = generator.uniform(-1, 1, (SETTINGS, 1, len(controls)))
-    voltage[..., inputs] = LEVEL_V * (2 * np.array(STATES) - 1)
-    current = device.current(voltage)[..., 0]
-    counts = {}
-    for gate, table in VARYING.items():
-        high = np.array(table, dtype=bool)
-        margin = current[:, high].min(axis=1) - current[:, ~high].max(axis=1)
-        counts[gate] = int((margin > margin_na).sum())
-    return counts
+    levels = np.array([[-LEVEL_V, LEVEL_V]] * len(INPUTS))
+    _, vectors = current_vectors(device, INPUTS, levels, SETTINGS, rng=np.random.default_rng(seed))
+    return count_gates(vectors, margin_na)
 
 
 def main(first: int = 0, last: int = 100) -> None:
@@ -67,9 +56,8 @@ def main(first: int = 0, last: int = 100) -> None:
     rows = []
     for seed in range(first, last):
         device = DopantNetwork(seed=seed)
-        uniform = np.random.default_rng(seed).uniform(-1, 1, (1000, len(device.terminals)))
-        spread = float(device.current(uniform).std())
-        counts = count_gates(device, margin_na=MARGIN * spread, seed=seed)
+        spread = float(uniform_currents(device, 1000, rng=np.random.default_rng(seed)).std())
+        counts = gates_of(device, margin_na=MARGIN * spread, seed=seed)
         rows.append((seed, spread, tight_pairs(device), counts))
         scale = device.parameters.attempt_hz * CURRENT_NA / spread
         shown = " ".join(f"{gate}={n}" for gate, n in counts.items())
