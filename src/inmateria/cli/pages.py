@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inmateria.data.configuration import Configuration, to_toml
 from inmateria.data.provenance import utc_now, versions
 from inmateria.report.device_section import device_section
+from inmateria.report.inside_section import inside_section
 from inmateria.report.page import Listing, Page, Section
 from inmateria.report.scoreboard import count_line
 from inmateria.report.surrogate_section import surrogate_section
@@ -59,6 +60,7 @@ def verification_page(
         facts,
         [
             *_task_sections(found, device),
+            *_inside(found, device),
             device_section(device, inputs=found[0].inputs),
             _appendix(settings),
         ],
@@ -87,6 +89,7 @@ def demo_page(
         facts,
         [
             *_task_sections(found, device, again=again),
+            *_inside(found, device),
             device_section(device, inputs=found[0].inputs, surrogate=fit.surrogate),
             surrogate_section(
                 fit.measured,
@@ -135,6 +138,11 @@ def _task_sections(
     if gates:
         sections.append(strips_section(gates))
     return [*sections, *(ring_section(v, device) for v in rings)]
+
+
+def _inside(found: Sequence[Verification], device: Device) -> list[Section]:
+    section = inside_section(found, device)
+    return [] if section is None else [section]
 
 
 def _how_fitted(described: Mapping[str, Any]) -> str:
