@@ -59,7 +59,7 @@ def read_outcome(folder: Path, case: Case) -> Outcome | None:
             continue
         try:
             return read(path)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise DataFileError(
                 f"{path} is damaged ({str(error).splitlines()[0] if str(error) else 'empty'}); "
                 "delete it and run the same command again"
@@ -68,7 +68,7 @@ def read_outcome(folder: Path, case: Case) -> Outcome | None:
 
 
 def _read_samples(path: Path) -> Samples:
-    with np.load(path, allow_pickle=False) as archive:
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
         facts: dict[str, Any] = json.loads(archive["facts"].tobytes())
         arrays = {name: archive[name] for name in _ARRAYS}
     return Samples(

@@ -71,8 +71,13 @@ def responses(current: ArrayLike) -> FloatArray:
     return check_vectors(current) @ (0.5 * BASIS.T)
 
 
+def indicators(current: ArrayLike) -> FloatArray:
+    """The three `INDICATORS` over settings, (..., n_settings, 4) nA to (..., 3)."""
+    return _indicators(responses(current))
+
+
 def nonlinearity(current: ArrayLike) -> Nonlinearity:
-    """The indicators over (n_settings, 4) nA."""
+    """The indicators over (n_settings, 4) nA, with their standard errors."""
     modes = responses(current)
     values = _indicators(modes)
     n = len(modes)
