@@ -95,7 +95,7 @@ def paint_inside_change(figure: Figure, inside: Inside, *, reference: int = 0) -
 def size_of(inside: Inside, *, keys: bool = True) -> tuple[float, float]:
     """(width, height) in inches that suit a figure, with a row of keys below or without."""
     rows, columns = _rows_and_columns(inside)
-    height = _PANEL_IN * _TALL / SPAN + 0.25
+    height = _PANEL_IN * _TALL / SPAN + 0.36  # the title
     return columns * _PANEL_IN, (rows + _KEYS_SHARE * keys) * height
 
 
@@ -130,7 +130,9 @@ def _panel(axes: Axes, inside: Inside, k: int, look: Look) -> None:
     axes.set_title(
         label if look.change else f"state {label}", loc="left", fontweight="bold", fontsize=12
     )
-    axes.set_title(f"output {outputs}", loc="right", x=0.97, color=HIGH, fontweight="bold")
+    axes.set_title(
+        f"output {outputs}", loc="right", x=0.97, color=HIGH, fontweight="bold", fontsize=9.5
+    )
 
 
 def _hills(axes: Axes, inside: Inside, k: int, look: Look) -> None:

@@ -139,6 +139,7 @@ def _bar(axes: Axes, mappable: ScalarMappable, label: str, look: Look) -> None:
         ticks=MaxNLocator(5), drawedges=False,
     )  # fmt: skip
     bar.set_label(f"change of {label}" if look.change else label, fontsize=8.5)
+    bar.ax.tick_params(labelsize=8, length=3, width=0.6)
     bar.ax.minorticks_off()
     bar.outline.set_linewidth(0.4)
 
