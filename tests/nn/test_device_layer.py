@@ -320,11 +320,16 @@ def test_trained_layers_are_a_layered_device(batch_norm):
 
 
 def test_other_devices_can_stand_in_the_same_places():
-    layer = DeviceLayer(surrogate(0), ("e1",), n_neurons=2)
-    wired = as_layered([layer], devices=[[surrogate(1), surrogate(2)]])
+    layers = [
+        DeviceLayer(surrogate(0), ("e1",), n_neurons=2),
+        DeviceLayer(surrogate(1), ("e1", "e2", "e3", "e4")),
+    ]
+    others = [surrogate(s, outputs=("p", "q")) for s in (5, 6)]
+    wired = as_layered(layers, devices=[others, [surrogate(7)]])
     voltage = np.zeros(len(wired.network.terminals))
-    expected = [surrogate(s).current(np.zeros(4)) for s in (1, 2)]
-    assert wired.network.current(voltage) == pytest.approx(np.concatenate(expected))
+    first = np.concatenate([other.current(np.zeros(4)) for other in others])
+    expected = surrogate(7).current(np.clip(first, *np.transpose(RANGES)))
+    assert wired.network.current(voltage) == pytest.approx(expected)
 
 
 def test_a_stack_of_networks_is_each_network_alone():
@@ -417,6 +422,11 @@ ONE = surrogate(0)
             lambda: as_layered([DeviceLayer(ONE, ("e1",))], devices=[[ONE, ONE]]),
             ParameterError,
             "neurons",
+        ),
+        (
+            lambda: as_layered([DeviceLayer(ONE, ("e1",))], devices=[[Tanh(0)]]),
+            ParameterError,
+            "has 1 outputs and the layer's own 2",
         ),
     ],
 )

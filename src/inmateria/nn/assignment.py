@@ -58,7 +58,11 @@ def input_positions(device: Device, inputs: Sequence[str | int]) -> list[int]:
 
 
 def check_options(
-    wiring: str, limit: str, feature_range: tuple[float, float] | None, input_share: float
+    wiring: str,
+    limit: str,
+    feature_range: tuple[float, float] | None,
+    input_share: float,
+    noise_na: float,
 ) -> None:
     """Refuse options that do not exist or have no meaning."""
     if wiring not in WIRINGS:
@@ -67,6 +71,8 @@ def check_options(
         raise ParameterError(f"limit {limit!r} is unknown; choose one of {', '.join(LIMITS)}")
     if not 0 < input_share <= 1:
         raise ParameterError(f"input_share is {input_share}; give a share above 0, up to 1")
+    if not 0 <= noise_na < math.inf:
+        raise ParameterError(f"noise_na is {noise_na} nA; give 0 or more")
     if feature_range is not None:
         low_high = tuple(feature_range)
         if not (

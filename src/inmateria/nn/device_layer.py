@@ -61,8 +61,12 @@ class DeviceLayer(nn.Module):
     batch_norm : bool
         Normalise each output over the batch, with trained scale and offset.
         Without it the layer gives nA.
+    noise_na : float
+        Standard deviation of white noise on every current while training, nA. A
+        rig has noise and a surrogate its error; normalisation amplifies both,
+        and what is trained without noise may live on currents far below them.
     seed : int
-        Draws control voltages, uniform in their ranges, and the linear map.
+        Draws control voltages, uniform in their ranges, the linear map, and the noise.
 
     Raises
     ------
@@ -87,6 +91,7 @@ class DeviceLayer(nn.Module):
         input_share: float = 1.0,
         limit: str = "clip",
         batch_norm: bool = False,
+        noise_na: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -97,7 +102,7 @@ class DeviceLayer(nn.Module):
         self.inputs = tuple(names[i] for i in self._input_index)
         self._control_index = [i for i in range(len(names)) if i not in self._input_index]
         self.controls_named = tuple(names[i] for i in self._control_index)
-        check_options(wiring, limit, feature_range, input_share)
+        check_options(wiring, limit, feature_range, input_share, noise_na)
         self.wiring, self.limit, self.input_share = wiring, limit, float(input_share)
         self.feature_range = None if feature_range is None else tuple(map(float, feature_range))
         self.n_neurons, self.n_outputs = len(self.devices), len(first.outputs)
@@ -117,6 +122,7 @@ class DeviceLayer(nn.Module):
                 std = 1 / math.sqrt(self.n_features)
                 self.linear.weight.normal_(0.0, std, generator=generator)
                 self.linear.bias.zero_()
+        self.noise_na, self._noise = float(noise_na), generator
         self.norm = nn.BatchNorm1d(self.out_features) if batch_norm else None
 
     @property
@@ -172,6 +178,9 @@ class DeviceLayer(nn.Module):
         controls = self.controls[:, None, :].expand(-1, len(flat), -1)
         voltage = torch.cat([inputs, controls], dim=-1)[..., self.order]
         current = self._stack(voltage).transpose(0, 1).reshape(len(flat), self.out_features)
+        if self.training and self.noise_na:
+            white = torch.randn(current.shape, generator=self._noise, dtype=current.dtype)
+            current = current + self.noise_na * white.to(current.device)
         if self.norm is not None:
             if self.training and len(flat) < 2:
                 raise ShapeError(
@@ -201,6 +210,7 @@ class DeviceLayer(nn.Module):
             "input_share": self.input_share,
             "limit": self.limit,
             "batch_norm": self.norm is not None,
+            "noise_na": self.noise_na,
             "devices": [device.describe() for device in distinct.values()],
             "device_of_neuron": [number[id(device)] for device in self.devices],
             "controls_v": [

@@ -54,7 +54,7 @@ def as_layered(
         With wiring ``"same"`` or ``"each"`` and limit ``"clip"``.
     devices : sequence of sequences of Device, optional
         To put other devices in the places, layer by layer: the networks that
-        surrogates stand for. Terminals and outputs must be named alike.
+        surrogates stand for. Terminals must be named alike; outputs are taken in order.
 
     Returns
     -------
@@ -93,11 +93,20 @@ def as_layered(
             f"devices for {[len(stage) for stage in stages]} neurons; the layers have "
             f"{[layer.n_neurons for layer in layers]}"
         )
+    for i, (layer, stage) in enumerate(zip(layers, stages, strict=True)):
+        for k, device in enumerate(stage):
+            if len(device.outputs) != layer.n_outputs:
+                raise ParameterError(
+                    f"device {k} for layer {i} has {len(device.outputs)} outputs and the layer's "
+                    f"own {layer.n_outputs}; give one with as many"
+                )
     ties: dict[str, list[str]] = {f"x{f}": [] for f in range(first.n_features)}
     for f, k, terminal in _entries(first):
         ties[f"x{f}"].append(f"0.{k}.{terminal.name}")
     connections = [
-        wire for i in range(1, len(layers)) for wire in _amplifiers(i, layers[i - 1], layers[i])
+        wire
+        for i in range(1, len(layers))
+        for wire in _amplifiers(i, layers[i - 1], layers[i], stages[i - 1])
     ]
     controls = {
         f"{i}.{k}.{name}": float(value)
@@ -121,7 +130,9 @@ def _entries(layer: DeviceLayer) -> list[tuple[int, int, Terminal]]:
 
 
 @torch.no_grad()
-def _amplifiers(number: int, before: DeviceLayer, layer: DeviceLayer) -> list[Connection]:
+def _amplifiers(
+    number: int, before: DeviceLayer, layer: DeviceLayer, sources: Sequence[Device]
+) -> list[Connection]:
     slope, shift = np.ones(before.out_features), np.zeros(before.out_features)
     if before.norm is not None:
         norm = before.norm
@@ -130,7 +141,7 @@ def _amplifiers(number: int, before: DeviceLayer, layer: DeviceLayer) -> list[Co
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         slope = scale.double().cpu().numpy()
         shift = (norm.bias - norm.running_mean * scale).double().cpu().numpy()
-    outputs = [f"{k}.{name}" for k in range(before.n_neurons) for name in before.devices[k].outputs]
+    outputs = [f"{k}.{name}" for k, device in enumerate(sources) for name in device.outputs]
     wires = []
     for f, k, terminal in _entries(layer):
         centre = (terminal.low_v + terminal.high_v) / 2
