@@ -75,6 +75,12 @@ def test_constant_is_what_stays_within_the_margin() -> None:
     assert count_constant(currents, 0.5) == 2
 
 
+def test_a_device_without_current_is_constant() -> None:
+    dead = np.zeros((5, 4))
+    assert count_constant(dead, 0.0) == 5
+    assert set(count_gates(dead, 0.0).values()) == {0}
+
+
 def test_no_setting_is_both_constant_and_a_gate() -> None:
     counts = [gate_margins(c).max() > 0.8 and count_constant([c], 0.8) for c in CURRENTS]
     assert not any(counts)

@@ -28,7 +28,9 @@ from .known_devices import linear, product
 
 SMALL = Protocol(("a", "b"), settings=20, points=20, sweeps=4)
 QUICK = Protocol(settings=10, points=20, sweeps=2, sweep_points=5)
-TINY = {"n_acceptors": [4], "n_donors": [0]}
+TINY: dict[str, list[int | float | str]] = {
+    "n_acceptors": [6], "n_donors": [0], "radius_nm": [80.0], "electrode_width_nm": [40.0],
+}  # fmt: skip
 
 
 def draw(case: Case) -> Device:
@@ -102,7 +104,7 @@ def test_a_parameter_changes_the_device_and_not_the_voltages() -> None:
     assert np.array_equal(one.samples.controls_v, other.samples.controls_v)
     assert not np.array_equal(one.samples.vectors_na, other.samples.vectors_na)
     assert [dict(values)["disorder_ev"] for values in found.groups()] == [0.0, 0.1]
-    assert one.samples.device["parameters"]["n_acceptors"] == 4
+    assert one.samples.device["parameters"]["n_acceptors"] == 6
 
 
 def test_each_seed_has_voltages_of_its_own_and_progress_is_told() -> None:

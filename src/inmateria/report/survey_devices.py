@@ -43,7 +43,8 @@ def draw_devices(
         above.set_yscale("log")
         above.set_ylim(bottom=_bottom(scale))
         above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        above.axhline(float(np.median(scale)), color=INK, linewidth=0.9, dashes=(4, 3))
+        if np.median(scale) > 0:
+            above.axhline(float(np.median(scale)), color=INK, linewidth=0.9, dashes=(4, 3))
         above.set_ylabel("current scale (nA)")
         above.set_title(f"median {np.median(scale):.3g} nA", loc="right", fontsize=8.5)
         for i, (colour, marker) in enumerate(((LOW, "o"), (HIGH, "D"))):

@@ -11,6 +11,7 @@ margin of each other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,8 +67,8 @@ def count_gates(current: ArrayLike, margin_na: float) -> dict[str, int]:
 
 
 def count_constant(current: ArrayLike, margin_na: float) -> int:
-    """How many settings keep all four currents within `margin_na` nA."""
-    return int((judge.spread(check_vectors(current)) < margin_na).sum())
+    """How many settings keep all four currents within `margin_na` nA; they realise no gate."""
+    return int((judge.spread(check_vectors(current)) <= margin_na).sum())
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def wilson_interval(
     z = float(ndtri(0.5 + 0.5 * confidence))
     p = count / total
     middle = p + z * z / (2 * total)
-    half = z * np.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
+    half = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
     # Rounding must not push the ends past the share itself at 0 and 1.
     return min(p, max(0.0, (middle - half) / scale)), max(p, min(1.0, (middle + half) / scale))
