@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inmateria.devices.dopant.correlated import Correlated
 from inmateria.devices.dopant.exact import Exact
 from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.kmc import KineticMonteCarlo
@@ -45,6 +46,7 @@ class Engine(Protocol):
 
 ENGINES: dict[str, type[Engine]] = {
     "meanfield": MeanField,
+    "correlated": Correlated,
     "exact": Exact,
     "kmc": KineticMonteCarlo,
 }

@@ -60,6 +60,27 @@ def both_ways(x: float, rule: int) -> tuple[float, float, float, float]:
     return 1.0, small, 0.0, -small
 
 
+@compiled
+def expansion(x: float, rule: int) -> tuple[float, float, float, float, float, float, float, float]:
+    """g(x) and h(x) = g(-x) and, each for both, the first, second and third derivatives to x.
+
+    For Miller-Abrahams rates those on either side of the kink at x = 0.
+    """
+    small = math.exp(-min(abs(x), LARGEST_EXPONENT))
+    if rule == GLAUBER:
+        down = 1.0 / (1.0 + small)
+        up = small * down
+        g, h = (up, down) if x > 0.0 else (down, up)
+        both = g * h
+        apart = h - g
+        second = both * apart
+        third = both * (2.0 * both - apart * apart)
+        return g, h, -both, both, second, -second, third, -third
+    if x > 0.0:
+        return small, 1.0, -small, 0.0, small, 0.0, -small, 0.0
+    return 1.0, small, 0.0, small, 0.0, small, 0.0, small
+
+
 def hop_weight(distance_nm: NDArray[np.float64], *, localisation_nm: float) -> NDArray[np.float64]:
     """exp(-2 r / a) for distances r, any shape, nm; a is the localisation length, nm."""
     return np.exp(-2.0 * distance_nm / localisation_nm)
