@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -43,42 +44,21 @@ def draw_ring_map(
     str
         Inline SVG.
     """
-    xy = np.asarray(points, dtype=np.float64)
-    inside, right = np.asarray(target, dtype=bool), np.asarray(correct, dtype=bool)
-    x, y = (np.asarray(axis, dtype=np.float64) for axis in grid_v)
-    field = np.asarray(response_na, dtype=np.float64)
+    right = np.asarray(correct, dtype=bool)
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        axes.grid(visible=False)
-        levels, colours = _shades(field, threshold_na)
-        axes.contourf(x, y, field, levels=levels, colors=colours, antialiased=True)
-        if field.min() < threshold_na < field.max():
-            axes.contour(
-                x, y, field, levels=[threshold_na], colors=[INK], linewidths=1.2, linestyles="solid"
-            )
-        for chosen, colour, marker in ((~inside, LOW, "o"), (inside, HIGH, "s")):
-            for hit in (True, False):
-                some = chosen & (right == hit)
-                axes.scatter(
-                    xy[some, 0],
-                    xy[some, 1],
-                    s=22 if hit else 46,
-                    marker=marker if hit else "X",
-                    color=colour,
-                    edgecolors=SURFACE if hit else INK,
-                    linewidths=0.5 if hit else 0.9,
-                    zorder=3,
-                )
-        axes.set(xlabel=f"{input_names[0]} (V)", ylabel=f"{input_names[1]} (V)", aspect="equal")
-        marks = [
-            Line2D([], [], marker="o", linestyle="", color=LOW, label="class 0"),
-            Line2D([], [], marker="s", linestyle="", color=HIGH, label="class 1"),
-            Line2D([], [], color=INK, label=f"threshold {threshold_na:.3g} nA"),
-        ]
-        if not right.all():
-            cross = Line2D([], [], marker="X", linestyle="", color=INK, label="wrong side")
-            marks.insert(2, cross)
+        paint_ring_map(
+            axes,
+            points,
+            target,
+            right,
+            grid_v=grid_v,
+            response_na=response_na,
+            threshold_na=threshold_na,
+        )
+        axes.set(xlabel=f"{input_names[0]} (V)", ylabel=f"{input_names[1]} (V)")
+        marks = ring_legend(threshold_na, wrong=not right.all())
         figure.legend(handles=marks, loc="outside lower center", ncols=2)
 
     return draw(
@@ -90,6 +70,57 @@ def draw_ring_map(
             f"threshold of {threshold_na:.3g} nA"
         ),
     )
+
+
+def paint_ring_map(
+    axes: Axes,
+    points: ArrayLike,
+    target: ArrayLike,
+    correct: ArrayLike,
+    *,
+    grid_v: tuple[ArrayLike, ArrayLike],
+    response_na: ArrayLike,
+    threshold_na: float,
+) -> None:
+    """Draw the map on axes of your own; parameters as in `draw_ring_map`."""
+    xy = np.asarray(points, dtype=np.float64)
+    inside, right = np.asarray(target, dtype=bool), np.asarray(correct, dtype=bool)
+    x, y = (np.asarray(axis, dtype=np.float64) for axis in grid_v)
+    field = np.asarray(response_na, dtype=np.float64)
+    axes.grid(visible=False)
+    levels, colours = _shades(field, threshold_na)
+    axes.contourf(x, y, field, levels=levels, colors=colours, antialiased=True)
+    if field.min() < threshold_na < field.max():
+        axes.contour(
+            x, y, field, levels=[threshold_na], colors=[INK], linewidths=1.2, linestyles="solid"
+        )
+    for chosen, colour, marker in ((~inside, LOW, "o"), (inside, HIGH, "s")):
+        for hit in (True, False):
+            some = chosen & (right == hit)
+            axes.scatter(
+                xy[some, 0],
+                xy[some, 1],
+                s=22 if hit else 46,
+                marker=marker if hit else "X",
+                color=colour,
+                edgecolors=SURFACE if hit else INK,
+                linewidths=0.5 if hit else 0.9,
+                zorder=3,
+            )
+    axes.set_aspect("equal")
+
+
+def ring_legend(threshold_na: float, *, wrong: bool) -> list[Line2D]:
+    """What the marks of a map mean; `wrong` where some point is on the wrong side."""
+    marks = [
+        Line2D([], [], marker="o", linestyle="", color=LOW, label="class 0"),
+        Line2D([], [], marker="s", linestyle="", color=HIGH, label="class 1"),
+        Line2D([], [], color=INK, label=f"threshold {threshold_na:.3g} nA"),
+    ]
+    if wrong:
+        cross = Line2D([], [], marker="X", linestyle="", color=INK, label="wrong side")
+        marks.insert(2, cross)
+    return marks
 
 
 def _shades(
