@@ -33,8 +33,8 @@ DEFAULT_HOPS = 500_000
 MOST_HOPS = 20_000_000
 # Bytes of block records held at once; more points run in groups.
 MEMORY = 2**27
-# From this many sites the null-event walk is the faster one (docs/monte-carlo.md).
-MANY_SITES = 60
+# From this many sites the null-event walk gets to a standard error first (docs/monte-carlo.md).
+MANY_SITES = 100
 
 Progress = Callable[[int, int, int], None]
 
@@ -251,7 +251,8 @@ class KineticMonteCarlo:
         if not found.reached.all():
             worst = int(np.flatnonzero(~found.reached)[0])
             shown = ", ".join(f"{v:.4g}" for v in voltage[worst])
-            share = found.current_error[worst].max() / np.abs(found.current[worst]).max()
+            largest = max(float(np.abs(found.current[worst]).max()), np.finfo(float).tiny)
+            share = found.current_error[worst].max() / largest
             raise ConvergenceError(
                 f"Monte Carlo did not reach relative_error = {self.relative_error:g} at electrode "
                 f"voltages ({shown}) V: it got to {share:.2g} after {found.hops[worst]:,} hops; "

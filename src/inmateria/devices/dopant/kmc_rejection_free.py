@@ -53,16 +53,76 @@ def factors(r, K, rule, F):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def sweep(source, target, rows, active, W, F, rule, out, net):  # type: ignore[no-untyped-def]
+    """Rates of all hops from the first `active` of the nodes `rows`, summed.
+
+    `out` gets every row's sum, `net` the net inflow of every node. One function
+    for all rows, because a call per row would cost as much as the row.
+    """
+    width = W.shape[1]
+    everything = 0.0
+    for j in range(width):
+        net[j] = 0.0
+    for k in range(active):
+        a = rows[k]
+        f = source[a]
+        s = 0.0
+        if rule == GLAUBER:
+            for j in range(width):
+                rate = W[a, j] / (1.0 + f * F[a, j] * target[j])
+                net[j] += rate
+                s += rate
+        else:
+            for j in range(width):
+                rate = W[a, j] * min(1.0, f * F[a, j] * target[j])
+                net[j] += rate
+                s += rate
+        out[k] = s
+        everything += s
+    for k in range(active):
+        net[rows[k]] -= out[k]
+    return everything
+
+
+@compiled
+def prepare(x, n, rule, source, target):  # type: ignore[no-untyped-def]
+    """What rows and columns of the rates are multiplied by.
+
+    X and Y for Miller-Abrahams; the other way round for Glauber, whose factors
+    are inverse.
+    """
+    for i in range(n.shape[0]):
+        y = 1.0 / x[i]
+        if rule == GLAUBER:
+            source[i] = y
+            target[i] = FULL if n[i] > 0.5 else x[i]
+        else:
+            source[i] = x[i]
+            target[i] = 0.0 if n[i] > 0.5 else y
+
+
+@compiled
+def add_bonds(source, target, n, rows, active, W, F, rule, time, bonds):  # type: ignore[no-untyped-def]
+    """The holes that every bond carries in `time`, added to `bonds`."""
+    for k in range(active):
+        a = rows[k]
+        for j in range(bonds.shape[1]):
+            if W[a, j] > 0.0 and (j >= n.shape[0] or n[j] < 0.5):
+                f = source[a] * F[a, j] * target[j]
+                bonds[a, j] += (
+                    time * W[a, j] * (1.0 / (1.0 + f) if rule == GLAUBER else min(1.0, f))
+                )
+
+
+@compiled
 def hop_rejection_free(n, d, W, F, Q, rule, hops, random, total, bonds, keep_bonds):  # type: ignore[no-untyped-def]
     """Some hops from occupations n, moved on in place; sums into `total` and `bonds`.
-
-    One function, because a call per row of rates would cost as much as the row.
 
     Parameters
     ----------
     n : (n_sites,) array of 0.0 and 1.0
     d : (n_sites,) array, kT
-        Energies above the reference at n.
+        Energies above the reference at n, moved on in place.
     W, F : (n_nodes, width) arrays
         Weights, and what `factors` gives; columns past n_nodes hold zero weights.
     Q : (n_sites, n_sites) array
@@ -78,12 +138,10 @@ def hop_rejection_free(n, d, W, F, Q, rule, hops, random, total, bonds, keep_bon
     """
     sites = n.shape[0]
     nodes, width = W.shape
-    # `source` multiplies a row and `target` a column: X and Y for Miller-Abrahams, the other
-    # way round for Glauber, whose factors are inverse.
     x = np.empty(sites)
     source = np.ones(nodes)
     target = np.ones(width)
-    col = np.zeros(width)
+    net = np.zeros(width)
     out = np.zeros(nodes)
     # Nodes that hold a hole: electrodes always do.
     rows = np.empty(nodes, dtype=np.int64)
@@ -98,52 +156,16 @@ def hop_rejection_free(n, d, W, F, Q, rule, hops, random, total, bonds, keep_bon
             place[i] = active
             active += 1
     for _ in range(hops):
-        everything = 0.0
-        for k in range(width):
-            col[k] = 0.0
-        if rule == GLAUBER:
-            for i in range(sites):
-                source[i] = 1.0 / x[i]
-                target[i] = FULL if n[i] > 0.5 else x[i]
-            for k in range(active):
-                a = rows[k]
-                f = source[a]
-                s = 0.0
-                for j in range(width):
-                    rate = W[a, j] / (1.0 + f * F[a, j] * target[j])
-                    col[j] += rate
-                    s += rate
-                out[k] = s
-                everything += s
-        else:
-            for i in range(sites):
-                source[i] = x[i]
-                target[i] = 0.0 if n[i] > 0.5 else 1.0 / x[i]
-            for k in range(active):
-                a = rows[k]
-                f = source[a]
-                s = 0.0
-                for j in range(width):
-                    rate = W[a, j] * min(1.0, f * F[a, j] * target[j])
-                    col[j] += rate
-                    s += rate
-                out[k] = s
-                everything += s
+        prepare(x, n, rule, source, target)
+        everything = sweep(source, target, rows, active, W, F, rule, out, net)
         time = 1.0 / everything
-        for k in range(active):
-            col[rows[k]] -= out[k]
         total[0] += time
         for k in range(nodes):
-            total[1 + k] += time * col[k]
+            total[1 + k] += time * net[k]
         for i in range(sites):
             total[1 + nodes + i] += time * n[i]
         if keep_bonds:
-            for k in range(active):
-                a = rows[k]
-                for j in range(nodes):
-                    f = source[a] * F[a, j] * target[j]
-                    rate = 1.0 / (1.0 + f) if rule == GLAUBER else min(1.0, f)
-                    bonds[a, j] += time * W[a, j] * rate
+            add_bonds(source, target, n, rows, active, W, F, rule, time, bonds)
         level = uniform(random) * everything
         k = 0
         while k < active - 1 and level >= out[k]:
@@ -181,3 +203,5 @@ def hop_rejection_free(n, d, W, F, Q, rule, hops, random, total, bonds, keep_bon
             rows[active] = b
             place[b] = active
             active += 1
+    for i in range(sites):
+        d[i] = math.log(x[i])

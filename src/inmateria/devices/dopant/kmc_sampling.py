@@ -27,8 +27,9 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 BLOCKS = 64
-# Hops per site of the shortest block.
+# Hops per site of the shortest block, and its hops at least.
 FIRST_BLOCK = 8
+SHORTEST_BLOCK = 64
 # Warm-up gives up, and says so, after this share of the most hops.
 WARM_UP_SHARE = 0.5
 
@@ -87,7 +88,7 @@ def warm_up(
     """Walk until the start is forgotten: block length, hops walked, whether it was forgotten."""
     points, sites = walks.n.shape
     nodes = walks.reference.shape[1]
-    length = np.full(points, FIRST_BLOCK * sites)
+    length = np.full(points, max(FIRST_BLOCK * sites, SHORTEST_BLOCK))
     walked = np.zeros(points, dtype=np.int64)
     settled = np.zeros(points, dtype=bool)
     pending = np.arange(points)

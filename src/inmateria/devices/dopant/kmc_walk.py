@@ -3,7 +3,7 @@
 A point's walk is cut into blocks of hops, and long blocks into pieces; every
 piece starts by computing all energies from the occupations afresh, so rounding
 errors of multiplied factors do not pile up: a hop adds two roundings of 1.1e-16
-to each factor, a piece of `PIECE` hops 2e-11 at most.
+to each factor, a piece of `PIECE` hops 5e-12 at most.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inmateria.devices.dopant.compiled import compiled_parallel
-from inmateria.devices.dopant.kmc_null_event import alias_table, bond_list, hop_null_event
+from inmateria.devices.dopant.kmc_null_event import alias_table, bond_list, hop_null_event, packed
 from inmateria.devices.dopant.kmc_random import streams
 from inmateria.devices.dopant.kmc_rejection_free import factors, hop_rejection_free
 from inmateria.devices.dopant.model import HoppingModel
@@ -24,12 +24,13 @@ from inmateria.devices.dopant.model import HoppingModel
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Hops between two computations of all energies, and hops of one call for each core: about half
-# a second, after which Python looks for Ctrl-C.
-PIECE = 100_000
-CALL = 300_000
+# Hops between two computations of all energies.
+PIECE = 20_000
+# Hops times sites of one compiled call for each core: about half a second, after which Python
+# looks for Ctrl-C.
+CALL = 10_000_000
 # A piece of null-event walk ends after this many trials per hop that was asked for.
-MOST_TRIALS = 3000
+MOST_TRIALS = 1000
 # Columns of the rate matrices: a multiple of two vectors of four doubles.
 COLUMNS = 8
 # Coulomb energies may differ by this much from those of the mean occupations before factors
@@ -44,9 +45,8 @@ class Network:
     W: FloatArray
     K: FloatArray
     Q: FloatArray
-    bond: IntArray
     stay: FloatArray
-    other: IntArray
+    ends: NDArray[np.uint16]
     rate: float
     rule: int
     wide: bool
@@ -63,7 +63,8 @@ class Network:
         wide = bool(K.sum(axis=1).max() > MOST_SPREAD_KT)
         Q = np.exp(np.minimum(K, MOST_SPREAD_KT))
         bond, weight = bond_list(W, sites)
-        return cls(W, K, Q, bond, *alias_table(weight), float(weight.sum()), rule, wide)
+        stay, other = alias_table(weight)
+        return cls(W, K, Q, stay, packed(bond, other), float(weight.sum()), rule, wide)
 
 
 @dataclass
@@ -138,7 +139,7 @@ class Walks:
         net = self.network
         keep = bonds is not None
         into = bonds if bonds is not None else np.empty((len(self.n), 1, 1))
-        budget = CALL * numba.get_num_threads()
+        budget = CALL // self.n.shape[1] * numba.get_num_threads()
         blocks = record.shape[1]
         begin = 0
         while begin < len(chosen):
@@ -163,9 +164,8 @@ class Walks:
                         net.W,
                         net.K,
                         net.Q,
-                        net.bond,
                         net.stay,
-                        net.other,
+                        net.ends,
                         net.rate,
                         net.rule,
                         net.wide,
@@ -190,9 +190,8 @@ def _walk(  # type: ignore[no-untyped-def]
     W,
     K,
     Q,
-    bond,
     stay,
-    other,
+    ends,
     rate,
     rule,
     wide,
@@ -216,8 +215,8 @@ def _walk(  # type: ignore[no-untyped-def]
                     s += K[i, j] * (state[j] - mean[p, j])
                 d[i] = s
             if null_event[p]:
-                done, _ = hop_null_event(
-                    state, d, r, K, F, Q, bond, stay, other, rate, rule, wide,
+                done = hop_null_event(
+                    state, d, r, K, W, F, Q, stay, ends, rate, rule, wide,
                     hops[c], MOST_TRIALS * hops[c], random[p], total, flow, keep_bonds,
                 )  # fmt: skip
             else:
