@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from inmateria.devices.dopant.compiled import compiled
 from inmateria.devices.dopant.lu import factorise, solve
+from inmateria.devices.dopant.lyapunov import add_product
 from inmateria.devices.dopant.rates import both_ways
 
 # Newton stops when the net flow into every state is this small against the gross flow through it.
@@ -117,12 +118,11 @@ def flows(v, volt, z, eps, K, hops, rule, R, G, P, n, level):  # type: ignore[no
 def jacobian(K, hops, rule, P, n, level, Q, B, L, M):  # type: ignore[no-untyped-def]
     """M = dR/dz at the probabilities and levels of the last `flows`, into the array given.
 
-    Gathered in three parts: B = dR/dP, Q = dR/dlevel and L = dR/dn of the own
-    sites, over all states, of which the rows of the unknowns are used.
+    Gathered in three parts: B = dR/dP, Q = dR/dlevel and L = dR/dn of the own sites.
     """
     ends, rates, own, pull, states, reference, n_bonds, n_contacts = hops
     unknowns, sites = M.shape[0], states.shape[0]
-    for s in range(B.shape[0]):
+    for s in range(unknowns):
         for k in range(B.shape[1]):
             B[s, k] = 0.0
         for k in range(Q.shape[1]):
@@ -159,25 +159,25 @@ def jacobian(K, hops, rule, P, n, level, Q, B, L, M):  # type: ignore[no-untyped
         up, down, d_up, d_down = both_ways(x, rule)
         s1, s2, t1, t2 = ends[t, 2], ends[t, 3], ends[t, 4], ends[t, 5]
         slope = w * (P[s1] * P[s2] * d_up + P[t1] * P[t2] * d_down)
-        up *= w
-        down *= w
+        by_s1, by_s2 = w * P[s2] * up, w * P[s1] * up
+        by_t1, by_t2 = w * P[t2] * down, w * P[t1] * down
+        members = ends[t, 6]
         for k in range(2, 6):
             row = ends[t, k]
+            # the rows of empty states and of the constant are not wanted
+            if row >= unknowns:
+                continue
             sign = -1.0 if k < 4 else 1.0
-            B[row, s1] += sign * P[s2] * up
-            B[row, s2] += sign * P[s1] * up
-            B[row, t1] -= sign * P[t2] * down
-            B[row, t2] -= sign * P[t1] * down
+            B[row, s1] += sign * by_s1
+            B[row, s2] += sign * by_s2
+            B[row, t1] -= sign * by_t1
+            B[row, t2] -= sign * by_t2
             Q[row, j] += sign * slope
             Q[row, i] -= sign * slope
-            for q in range(ends[t, 6]):
+            for q in range(members):
                 L[row, own[t, q]] -= sign * slope * pull[t, q]
+    add_product(Q[:, :sites], K, L)
     for k in range(unknowns):
-        for i in range(sites):
-            q = Q[k, i]
-            if q != 0.0:
-                for j in range(sites):
-                    L[k, j] += q * K[i, j]
         for s in range(unknowns):
             M[k, s] = B[k, s] - B[k, reference[s]]
         for i in range(sites):

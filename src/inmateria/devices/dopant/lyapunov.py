@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from inmateria.devices.dopant.compiled import compiled
 
 # An addition this small against the sum is the last: the next is smaller by its square.
@@ -57,14 +59,12 @@ def invert(A, pivot):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def multiply(A, B, out):  # type: ignore[no-untyped-def]
-    """out <- A B, four rows of B at a time."""
+def add_product(A, B, out):  # type: ignore[no-untyped-def]
+    """out <- out + A B, four rows of B at a time."""
     columns = B.shape[1]
     inner = A.shape[1]
     whole = inner - inner % 4
     for i in range(A.shape[0]):
-        for j in range(columns):
-            out[i, j] = 0.0
         for k in range(0, whole, 4):
             a, b, c, d = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
             for j in range(columns):
@@ -73,6 +73,43 @@ def multiply(A, B, out):  # type: ignore[no-untyped-def]
             a = A[i, k]
             for j in range(columns):
                 out[i, j] += a * B[k, j]
+
+
+@compiled
+def multiply(A, B, out):  # type: ignore[no-untyped-def]
+    """out <- A B."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = 0.0
+    add_product(A, B, out)
+
+
+@compiled
+def add_lower(A, B, C):  # type: ignore[no-untyped-def]
+    """C <- C + A B for a product known to be symmetric; its largest entry and that of C."""
+    size = A.shape[0]
+    whole = size - size % 4
+    row = np.empty(size)
+    added, largest = 0.0, 0.0
+    for i in range(size):
+        for j in range(i + 1):
+            row[j] = 0.0
+        for k in range(0, whole, 4):
+            a, b, c, d = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
+            for j in range(i + 1):
+                row[j] += a * B[k, j] + b * B[k + 1, j] + c * B[k + 2, j] + d * B[k + 3, j]
+        for k in range(whole, size):
+            a = A[i, k]
+            for j in range(i + 1):
+                row[j] += a * B[k, j]
+        for j in range(i + 1):
+            C[i, j] += row[j]
+            added = max(added, abs(row[j]))
+            largest = max(largest, abs(C[i, j]))
+    for i in range(size):
+        for j in range(i):
+            C[j, i] = C[i, j]
+    return added, largest
 
 
 @compiled
@@ -87,14 +124,14 @@ def transpose(A, out):  # type: ignore[no-untyped-def]
 def balance(M, D, C, A, T, X, pivot):  # type: ignore[no-untyped-def]
     """C solves M C + C M^T + D = 0; A, T and X are space. False where M is not stable.
 
-    p is the geometric mean of the rates on M's diagonal, so that the fastest and
-    the slowest are treated alike.
+    p is half the geometric mean of the rates on M's diagonal: the slowest modes
+    are collective and slower than any of those.
     """
     size = M.shape[0]
     p = 0.0
     for i in range(size):
         p += math.log(max(-M[i, i], 1e-300))
-    p = math.exp(p / size)
+    p = 0.5 * math.exp(p / size)
     for i in range(size):
         for j in range(size):
             A[i, j] = M[i, j]
@@ -111,18 +148,8 @@ def balance(M, D, C, A, T, X, pivot):  # type: ignore[no-untyped-def]
         A[i, i] += 1.0
     for _ in range(MOST_ROUNDS):
         multiply(A, C, X)
-        largest = 0.0
-        added = 0.0
-        # C + A C A^T stays symmetric to rounding: half of it is computed
-        for i in range(size):
-            for j in range(i + 1):
-                s = 0.0
-                for k in range(size):
-                    s += X[i, k] * A[j, k]
-                C[i, j] += s
-                C[j, i] = C[i, j]
-                added = max(added, abs(s))
-                largest = max(largest, abs(C[i, j]))
+        transpose(A, T)
+        added, largest = add_lower(X, T, C)
         if not math.isfinite(largest):
             return False
         if added <= LAST * largest:
