@@ -100,6 +100,26 @@ def test_a_stopped_survey_goes_on_where_it_stopped(
     assert len({(path / "results.json").read_bytes() for path in paths}) == 1
 
 
+@pytest.mark.parametrize("behind", [KeyboardInterrupt("SIGTERM"), ValueError("a fault of ours")])
+def test_a_stop_inside_compiled_code_is_a_stop(
+    inmateria: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: BaseException
+) -> None:
+    # What Numba makes of a signal that falls into the return of a compiled function.
+    def leave(*_: object, **__: object) -> scan.Outcome:
+        try:
+            raise SystemError("returned a result with an exception set") from behind
+        except SystemError as error:
+            raise SystemError("again") from error
+
+    monkeypatch.setattr(scan, "attempt", leave)
+    outcome = inmateria("survey", "--seeds", "0:2", *TINY, "--out", tmp_path)
+    if isinstance(behind, KeyboardInterrupt):
+        assert_one_line(outcome, "SIGTERM", "run the same command again", kind="stopped")
+    else:
+        assert outcome.status == 1
+        assert outcome.err.startswith("internal error: SystemError")
+
+
 @pytest.mark.usefixtures("no_figures")
 def test_devices_that_cannot_be_drawn_are_named(inmateria: Run, tmp_path: Path) -> None:
     # Hops of at most 45 nm leave acceptors alone in most small discs.

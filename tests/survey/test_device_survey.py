@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from inmateria.devices.device import Terminal
 from inmateria.errors import ParameterError, TaskError
 from inmateria.survey.abundance import VARYING
 from inmateria.survey.device_survey import MARGINS, Criterion, conclude, survey_device
-from inmateria.survey.samples import Protocol, take_samples
+from inmateria.survey.samples import Protocol, logic_levels, take_samples
 
 from .known_devices import Formula, linear, product
 
@@ -109,6 +110,18 @@ def test_levels_and_controls_are_where_they_should_be() -> None:
     assert (sweeps[0, ..., 1] == samples.sweep_v[0]).all()
     assert (sweeps[0, ..., 0] == sweeps[0, :, :1, 0]).all()
     assert samples.sweep_v[0, [0, -1]].tolist() == [-1.0, 1.0]
+
+
+def test_levels_lie_around_the_middle_of_a_range() -> None:
+    device = linear()
+    device.terminals = (Terminal("a", -1.2, 0.6), *device.terminals[1:])
+    assert logic_levels(device, Protocol(AB, level_v=0.5)) == pytest.approx(
+        np.array([[-0.8, 0.2], [-0.5, 0.5]])
+    )
+    # Without a level: 0.7 of the way to the ends.
+    assert logic_levels(device, Protocol(AB)) == pytest.approx(
+        np.array([[-0.93, 0.33], [-0.7, 0.7]])
+    )
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,11 @@ def test_product_of_the_inputs_is_all_coupling() -> None:
     assert found.error == (0.0, 0.0, 0.0)
 
 
+def test_a_device_without_current_says_nothing() -> None:
+    found = nonlinearity(np.zeros((10, 4)))
+    assert (found.ndr_first, found.ndr_second, found.coupling) == (0.5, 0.5, 0.0)
+
+
 def test_indicators_of_a_known_distribution() -> None:
     # M1 = 1 +- 2, M2 = -+0.5 around 1, X = +-1, all in equal numbers.
     sign = np.tile([1.0, -1.0], 50)

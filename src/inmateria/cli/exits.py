@@ -61,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
             return _say("error", f"{where}{error.strerror}; {_SYSTEM[error.errno]}", USER)
         return _internal(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence, and it reports
+        if isinstance(error, SystemError) and interrupt_behind(error) is not None:
+            return _say("stopped", "Ctrl-C; nothing is running any more", USER)
         return _internal(error)
     return result if isinstance(result, int) else 0
 
@@ -78,10 +80,29 @@ def keeping(what: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         raise StoppedError(f"{str(stop) or 'Ctrl-C'}; {what}") from stop
+    except SystemError as error:
+        stop_behind = interrupt_behind(error)
+        if stop_behind is None:
+            raise
+        raise StoppedError(f"{str(stop_behind) or 'Ctrl-C'}; {what}") from error
     except StoppedError as stop:
         if what in str(stop) or "again to go on" in str(stop):
             raise  # the step below has said so already
         raise StoppedError(f"{stop}; {what}") from stop
+
+
+def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """The Ctrl-C that an error stands for, if it does.
+
+    One that falls into the return from compiled code leaves Numba as a
+    SystemError ("returned a result with an exception set") caused by it.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 @contextmanager
