@@ -75,15 +75,15 @@ def test_groups_of_points_change_nothing(device, monkeypatch):
 
 
 def test_walks_to_the_error_that_is_asked_for(device):
-    rough = device.monte_carlo(voltages(4), standard_error=0.3)
-    fine = device.monte_carlo(voltages(4), standard_error=[0.02, 0.04, 0.02, 0.04])
+    rough = device.monte_carlo(voltages(2), standard_error=0.3)
+    fine = device.monte_carlo(voltages(2), standard_error=[0.04, 0.08])
     assert rough.reached.all()
     assert fine.reached.all()
     assert (rough.standard_error <= 0.3).all()
-    assert (fine.standard_error[:, 0] <= [0.02, 0.04, 0.02, 0.04]).all()
+    assert (fine.standard_error[:, 0] <= [0.04, 0.08]).all()
     assert fine.n_hops.sum() > rough.n_hops.sum()
     assert (fine.n_blocks >= 32).all()
-    share = device.monte_carlo(voltages(4), relative_error=0.02)
+    share = device.monte_carlo(voltages(2), relative_error=0.02)
     largest = np.abs(share.electrode_current).max(axis=-1)
     assert (share.standard_error[:, 0] <= 0.02 * largest).all()
 
