@@ -1,0 +1,145 @@
+"""How far the fast engines are from Monte Carlo: `python -m benchmarks.fidelity [DEVICES]`.
+
+Random devices of the default kind (seeds from 1,000 up: none was used to choose
+anything), 50 uniformly drawn operating points each. Monte Carlo walks until the
+standard error of the output is at most 1 % of the device's rms current. A
+device's error is
+
+    sqrt(<(I - I_mc)^2 - s^2>) / sqrt(<I_mc^2>)
+
+with s the standard error: the noise of the judge is subtracted. Results gather
+in a file beside the figure, device by device, so that a run that was stopped
+goes on; the figure is docs/figures/fidelity.png.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inmateria.devices.dopant.network import DopantNetwork
+from inmateria.devices.dopant.parameters import DopantParameters
+
+FIRST_SEED = 1000
+POINTS = 50
+SHARE = 0.01
+ENGINES = ("meanfield", "correlated")
+FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "fidelity.png"
+STORE = Path(__file__).parent / "fidelity.json"
+
+
+def judge(seed: int, rates: str) -> dict[str, Any]:
+    """Errors, times and Monte Carlo effort of one device."""
+    parameters = DopantParameters(rates=rates)
+    devices = {
+        name: DopantNetwork(seed=seed, parameters=parameters, engine=name) for name in ENGINES
+    }
+    terminals = len(devices["meanfield"].terminals)
+    voltage = np.random.default_rng([seed, 1]).uniform(-1, 1, (POINTS, terminals))
+    currents = {name: device.current(voltage)[:, 0] for name, device in devices.items()}
+    began = time.perf_counter()
+    rms = float(np.sqrt(np.mean(currents["correlated"] ** 2)))
+    truth = devices["meanfield"].monte_carlo(voltage, standard_error=SHARE * rms, seed=seed)
+    seconds = time.perf_counter() - began
+    current, error = truth.current[:, 0], truth.standard_error[:, 0]
+    scale = float(np.sqrt(np.mean(current**2) - np.mean(error**2)))
+    row: dict[str, Any] = {
+        "seed": seed,
+        "rates": rates,
+        "rms_na": scale,
+        "standard_error": float(np.sqrt(np.mean(error**2))) / scale,
+        "reached": int(truth.reached.sum()),
+        "seconds": seconds,
+        "hops": int(truth.n_hops.sum()),
+    }
+    for name, found in currents.items():
+        square = np.mean((found - current) ** 2 - error**2)
+        row[name] = float(np.sqrt(max(square, 0.0))) / scale
+    return row
+
+
+def load() -> list[dict[str, Any]]:
+    """What earlier runs have found."""
+    return json.loads(STORE.read_text()) if STORE.exists() else []
+
+
+def summary(rows: list[dict[str, Any]], rates: str) -> None:
+    """Median, 95th percentile and worst of every engine."""
+    chosen = [row for row in rows if row["rates"] == rates]
+    if not chosen:
+        return
+    seconds = sum(row["seconds"] for row in chosen)
+    print(
+        f"{rates}: {len(chosen)} devices, {POINTS} points each, Monte Carlo standard error "
+        f"{100 * np.median([row['standard_error'] for row in chosen]):.2f} % in the median device, "
+        f"{100 * max(row['standard_error'] for row in chosen):.2f} % at worst, {seconds:.0f} s"
+    )
+    print(f"{'engine':12s} {'median':>8s} {'95th':>8s} {'worst':>8s}")
+    for name in ENGINES:
+        error = 100 * np.array([row[name] for row in chosen])
+        print(
+            f"{name:12s} {np.median(error):6.2f} % {np.quantile(error, 0.95):6.2f} % "
+            f"{error.max():6.2f} %"
+        )
+
+
+def draw(rows: list[dict[str, Any]], path: Path = FIGURE) -> None:
+    """Error of every device, both engines, in the order of the mean field's."""
+    from matplotlib.figure import Figure
+
+    chosen = sorted(
+        (row for row in rows if row["rates"] == "glauber"), key=lambda row: row["meanfield"]
+    )
+    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    place = np.arange(1, len(chosen) + 1)
+    for name, colour, label in (
+        ("meanfield", "#9a8c7b", "mean field with the pair term"),
+        ("correlated", "#1f6f8b", "correlated"),
+    ):
+        error = 100 * np.array([row[name] for row in chosen])
+        axes.plot(place, error, "o", ms=3.5, color=colour, label=label)
+        axes.axhline(float(np.median(error)), color=colour, lw=1.0)
+        axes.axhline(float(np.quantile(error, 0.95)), color=colour, lw=1.0, ls="--")
+    axes.set(
+        xlabel="random devices, sorted by the error of the mean field",
+        ylabel="error against Monte Carlo\n(% of the device's rms current)",
+        yscale="log",
+        ylim=(0.1, 100),
+    )
+    axes.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+    axes.grid(alpha=0.3, which="major")
+    axes.legend(title="solid: median, dashed: 95th percentile", loc="upper left", frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    print(f"figure: {path}")
+
+
+def main(devices: int = 100, rates: str = "glauber") -> None:
+    """Judge what is missing, then print and draw."""
+    rows = load()
+    done = {(row["seed"], row["rates"]) for row in rows}
+    for seed in range(FIRST_SEED, FIRST_SEED + devices):
+        if (seed, rates) in done:
+            continue
+        row = judge(seed, rates)
+        rows.append(row)
+        STORE.write_text(json.dumps(rows, indent=1) + "\n")
+        print(
+            f"seed {seed}  {row['rms_na']:6.1f} nA  meanfield {100 * row['meanfield']:5.2f} %  "
+            f"correlated {100 * row['correlated']:5.2f} %  (Monte Carlo "
+            f"{100 * row['standard_error']:.2f} %, {row['seconds']:.0f} s)",
+            flush=True,
+        )
+    summary(rows, rates)
+    draw(rows)
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    main(int(arguments[0]) if arguments else 100, *arguments[1:2])
