@@ -305,10 +305,7 @@ def test_trained_layers_are_a_layered_device(batch_norm):
     wired = as_layered([first, second])
     network = wired.network
     assert wired.inputs == ("x0", "x1")
-    names = [t.name for t in network.terminals]
-    voltage = np.empty((len(x), len(names)))
-    voltage[:, [names.index(n) for n in wired.inputs]] = x
-    voltage[:, [i for i, n in enumerate(names) if n not in wired.inputs]] = wired.control_voltage()
+    voltage = wired.voltage(x)
     with torch.no_grad():
         second.norm = None  # the device's currents are those before normalisation
         expected = model(x).numpy()
@@ -317,6 +314,8 @@ def test_trained_layers_are_a_layered_device(batch_norm):
     assert 0 < clipped < 0.8
     # Single precision, amplified by gains of order 1 V per 10 nA.
     np.testing.assert_allclose(network.current(voltage), expected, atol=2e-4)
+    with pytest.raises(ShapeError, match="x0, x1"):
+        wired.voltage([0.0])
 
 
 def test_other_devices_can_stand_in_the_same_places():

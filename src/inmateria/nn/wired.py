@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from inmateria.devices.device import Device, Terminal
+from inmateria.devices.device import Device, FloatArray, Terminal
 from inmateria.devices.layered import Connection, Layered
-from inmateria.errors import ParameterError
+from inmateria.errors import ParameterError, ShapeError
 from inmateria.nn.device_layer import DeviceLayer
 
 
@@ -32,11 +33,25 @@ class WiredLayers:
     inputs: tuple[str, ...]
     controls: dict[str, float]
 
-    def control_voltage(self) -> np.ndarray:
-        """Controls in the order of the network's terminals, (n_controls,) V."""
-        return np.array(
-            [self.controls[t.name] for t in self.network.terminals if t.name not in self.inputs]
-        )
+    def voltage(self, inputs: ArrayLike) -> FloatArray:
+        """What drives the network at these inputs and the found controls.
+
+        (..., n_inputs) V to (..., n_terminals) V.
+        """
+        given = np.asarray(inputs, dtype=np.float64)
+        if given.ndim == 0 or given.shape[-1] != len(self.inputs):
+            raise ShapeError(
+                f"inputs have shape {given.shape}; the last axis must hold {len(self.inputs)} "
+                f"voltages ({', '.join(self.inputs)})"
+            )
+        names = [t.name for t in self.network.terminals]
+        voltage = np.empty((*given.shape[:-1], len(names)))
+        for column, name in enumerate(names):
+            if name in self.inputs:
+                voltage[..., column] = given[..., self.inputs.index(name)]
+            else:
+                voltage[..., column] = self.controls[name]
+        return voltage
 
 
 def as_layered(
