@@ -1,11 +1,13 @@
 """Devices in layers: a ring with one device and with five, digits with ten.
 
-    python -m benchmarks.layers [ring] [digits] [--draws 5] [--splits 10]
+    python -m benchmarks.layers [ring] [digits] [speed] [--draws 5] [--splits 10]
 
 Ring: two classes that nearly touch (disc up to 0.5, ring from 0.55 to 1). Each draw has 400
 points to train, 400 to choose among restarts, and 2,000 to judge, which only the last count
 sees. Training starts on a surrogate of the default device and ends on the network itself;
 every accuracy is the network's.
+
+Speed: forward and backward pass of a layer of 32 devices, computed together and one by one.
 
 Digits: the 8 x 8 digits of scikit-learn, random stratified splits of 80 % and 20 %. Ten
 neurons on a surrogate, one per class, behind a linear map of the pixels; judged on the
@@ -33,6 +35,7 @@ from inmateria.devices.dopant.network import DopantNetwork
 from inmateria.nn import DeviceLayer
 from inmateria.signals.tour import tour
 from inmateria.surrogates.fit import fit_surrogate
+from inmateria.surrogates.network import ScaledNetwork
 from inmateria.surrogates.surrogate import Surrogate, load_surrogate
 from inmateria.tasks import judge
 from inmateria.tasks.ring import Ring
@@ -245,8 +248,8 @@ def digits(
 ) -> dict[str, list[float]]:
     """Test accuracy on every split."""
     from sklearn.datasets import load_digits
-    from sklearn.linear_model import LogisticRegressionCV
-    from sklearn.model_selection import train_test_split
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, train_test_split
 
     pixels, label = load_digits(return_X_y=True)
     names = (
@@ -260,7 +263,7 @@ def digits(
         parts = train_test_split(
             pixels / 16, label, test_size=0.2, stratify=label, random_state=split
         )
-        linear = LogisticRegressionCV(Cs=np.logspace(-2, 3, 8), cv=5, max_iter=3000)
+        linear = GridSearchCV(LogisticRegression(max_iter=3000), {"C": np.logspace(-2, 3, 8)}, cv=5)
         linear.fit(parts[0], parts[2])
         x, u = (torch.tensor(a, dtype=torch.float32) for a in parts[:2])
         y, v = (torch.tensor(a) for a in parts[2:])
@@ -288,6 +291,34 @@ def digits(
     return found
 
 
+def speed(*, n: int = 32, points: int = 16, rounds: int = 7) -> None:
+    """Shortest time of a forward and backward pass, together against one by one."""
+    networks = [DopantNetwork(seed=seed, engine="meanfield") for seed in range(n)]
+    surrogates = []
+    for seed, network in enumerate(networks):
+        net = ScaledNetwork(7, 1)
+        net.initialise(torch.Generator().manual_seed(seed))
+        surrogates.append(Surrogate(net, network.terminals, network.outputs))
+    x = 1.4 * torch.rand(points, 2, generator=torch.Generator().manual_seed(0)) - 0.7
+    for name, devices in (("surrogates", surrogates), ("dopant networks", networks)):
+        together = [DeviceLayer(devices, INPUTS)]
+        alone = [DeviceLayer(device, INPUTS, seed=k) for k, device in enumerate(devices)]
+        with torch.no_grad():
+            for k, layer in enumerate(alone):
+                layer.free_controls.copy_(together[0].free_controls[k : k + 1])
+        took = {"together": [], "one by one": []}
+        for _ in range(rounds):
+            for how, layers in (("together", together), ("one by one", alone)):
+                began = time.perf_counter()
+                sum(layer(x).sum() for layer in layers).backward()
+                took[how].append(time.perf_counter() - began)
+        best = {how: 1e3 * min(times) for how, times in took.items()}
+        print(
+            f"  {n} {name}, {points} points: {best['together']:.1f} ms together, "
+            f"{best['one by one']:.1f} ms one by one"
+        )
+
+
 def report(title: str, found: dict[str, list[float]]) -> None:
     """Mean, spread and worst of each row."""
     print(f"\n{title}\n\n| | mean | standard deviation | worst |\n| --- | ---: | ---: | ---: |")
@@ -300,15 +331,19 @@ def report(title: str, found: dict[str, list[float]]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="devices in layers: ring and digits")
-    parser.add_argument("parts", nargs="*", help="ring, digits; both by default")
+    parser.add_argument("parts", nargs="*", help="ring, digits, speed; all by default")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--inner", type=float, default=0.5, help="radius of the disc")
     parser.add_argument("--gap", type=float, default=0.05, help="between disc and ring")
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--keep", type=Path, help="stem of a file that keeps the surrogate")
     given = parser.parse_args(arguments)
-    parts = given.parts or ["ring", "digits"]
+    parts = given.parts or ["ring", "digits", "speed"]
     torch.set_num_threads(1)
+    if "speed" in parts:
+        speed()
+    if parts == ["speed"]:
+        return
     network = DopantNetwork(engine="meanfield")
     surrogate = surrogate_of(network, keep=given.keep)
     if "ring" in parts:
