@@ -11,6 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import elementary_charge
 
 from inmateria.devices.device import Terminal, check_voltage, with_ranges
+from inmateria.devices.dopant.accuracy import (
+    POINTS,
+    STANDARD_ERROR,
+    Accuracy,
+    measure_accuracy,
+)
 from inmateria.devices.dopant.build import build_model
 from inmateria.devices.dopant.engine import make_engine
 from inmateria.devices.dopant.flow import BondCurrents
@@ -147,6 +153,8 @@ class DopantNetwork:
         driven = tuple(Terminal(names[i], -limit, limit) for i in self._driven_index)
         self._terminals = with_ranges(driven, ranges or {})
         self._outputs = tuple(names[i] for i in self._output_index)
+        # Checks of the engine by what was asked of them; files bring theirs along.
+        self.accuracies: dict[tuple[int, float, int], Accuracy] = {}
 
     @property
     def terminals(self) -> tuple[Terminal, ...]:
@@ -250,6 +258,17 @@ class DopantNetwork:
             bonds=bonds,
             progress=progress,
         )
+
+    def accuracy(
+        self, *, points: int = POINTS, standard_error: float = STANDARD_ERROR, seed: int = 0
+    ) -> Accuracy:
+        """Error of the engine against Monte Carlo, measured once; see `measure_accuracy`."""
+        asked = (points, standard_error, seed)
+        if asked not in self.accuracies:
+            self.accuracies[asked] = measure_accuracy(
+                self, points=points, standard_error=standard_error, seed=seed
+            )
+        return self.accuracies[asked]
 
     def stream(self) -> Stream:
         """A view of this device that starts every call where the last one ended."""
