@@ -29,8 +29,9 @@ FEWER_RESTARTS = 8
 
 
 @click.command()
-@click.option("--device", metavar="PATH", help="A model of a real device instead of the default.")
+@click.option("--device", metavar="PATH", help="A device's file or a model, not the default.")
 @click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
+@click.option("--engine", metavar="NAME", help="How a dopant network is solved.")
 @click.option("--seed", type=int, help="Of sampling, fit, training and noise.  [0]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file; flags override it.")
 @click.option(
@@ -55,7 +56,7 @@ def command(out: Path, config: Path | None, seed: int | None, **given: Any) -> N
     from inmateria.report.terminal import print_scoreboard
 
     task_names(settings.tasks)
-    device = open_device(settings.device, device_seed=settings.device_seed)
+    device = open_device(settings.device, device_seed=settings.device_seed, engine=settings.engine)
     make_folder(out)
     from inmateria.data.runs import Run
 
@@ -83,6 +84,7 @@ def run_demo(settings: DemoSettings, device: Device, run: Run) -> tuple[list[Any
         How many gates are verified.
     report : Path
     """
+    from inmateria.cli.accuracy import accuracy_line, keep_device
     from inmateria.cli.pages import demo_page
     from inmateria.report.page import write_page
     from inmateria.report.scoreboard import count_line
@@ -102,7 +104,9 @@ def run_demo(settings: DemoSettings, device: Device, run: Run) -> tuple[list[Any
         started_utc=_started(run),
         result=line,
         again=again,
+        accuracy=accuracy_line(device),
     )
+    keep_device(device, run.path)
     report = write_page(run.report, page)
     run.finish(result=line)
     return [row_of(v) for v in verified], line, report

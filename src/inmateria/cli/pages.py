@@ -50,10 +50,15 @@ class FitResult:
 
 
 def verification_page(
-    settings: VerifySettings, found: Sequence[Verification], device: Device
+    settings: VerifySettings,
+    found: Sequence[Verification],
+    device: Device,
+    *,
+    accuracy: str | None = None,
 ) -> Page:
-    """The page of `inmateria verify`."""
-    facts = _facts(device, started_utc=utc_now()) | {"seed": str(settings.seed)}
+    """The page of `inmateria verify`; `accuracy` says how good the device's engine is."""
+    facts = _facts(device, started_utc=utc_now(), accuracy=accuracy)
+    facts["seed"] = str(settings.seed)
     return Page(
         "Verification on the device",
         count_line([row_of(v) for v in found], noun="tasks"),
@@ -76,10 +81,15 @@ def demo_page(
     started_utc: str,
     result: str,
     again: Mapping[str, int],
+    accuracy: str | None = None,
 ) -> Page:
-    """The page of `inmateria demo`; `again` counts repeated searches by task."""
+    """The page of `inmateria demo`.
+
+    `again` counts repeated searches by task, `accuracy` says how good the
+    device's engine is.
+    """
     seeds = {name: getattr(settings, name).seed for name in ("sample", "fit", "train", "verify")}
-    facts = _facts(device, started_utc=started_utc) | {
+    facts = _facts(device, started_utc=started_utc, accuracy=accuracy) | {
         "inputs": ", ".join(found[0].inputs),
         "seeds": ", ".join(f"{name} {seed}" for name, seed in seeds.items()),
     }
@@ -156,13 +166,14 @@ def _how_fitted(described: Mapping[str, Any]) -> str:
     )
 
 
-def _facts(device: Device, *, started_utc: str) -> dict[str, str]:
+def _facts(device: Device, *, started_utc: str, accuracy: str | None) -> dict[str, str]:
     found = versions()
     packages = ", ".join(f"{name} {found[name]}" for name in ("numpy", "numba", "torch"))
     return {
         "device": label(device),
         "output": ", ".join(device.outputs),
         "fidelity": "simulation: rig in software, measurement noise on",
+        **({} if accuracy is None else {"accuracy": accuracy}),
         "started": started_utc,
         "software": f"inmateria {found['inmateria']}, Python {found['python']}, {packages}",
     }

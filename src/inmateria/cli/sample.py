@@ -12,8 +12,11 @@ from inmateria.cli.settings import flags, resolve
 
 
 @click.command()
-@click.option("--device", metavar="NAME|PATH", help="'default', or a model of a device.")
+@click.option(
+    "--device", metavar="NAME|PATH", help="'default', a device's file, or a model of a device."
+)
 @click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
+@click.option("--engine", metavar="NAME", help="How a dopant network is solved.")
 @click.option(
     "--design",
     type=click.Choice(["sinusoids", "triangles", "plateaus"]),
@@ -40,7 +43,7 @@ def command(out: Path, config: Path | None, **given: Any) -> None:
     from inmateria.cli.devices import open_device
     from inmateria.cli.steps import record
 
-    device = open_device(settings.device, device_seed=settings.device_seed)
+    device = open_device(settings.device, device_seed=settings.device_seed, engine=settings.engine)
     with keeping(f"rows so far are kept in {out}.part; run the same command again to go on"):
         path = record(settings, device, out)
     click.echo(f"{path}")

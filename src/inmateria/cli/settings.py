@@ -32,6 +32,7 @@ class SampleSettings(DriveSettings):
 
     device: str = "default"
     device_seed: int | None = Field(default=None, ge=0)
+    engine: str | None = None
 
 
 class FitSettings(Configuration):
@@ -94,6 +95,7 @@ class VerifySettings(TrialSettings):
 
     device: str = "default"
     device_seed: int | None = Field(default=None, ge=0)
+    engine: str | None = None
 
 
 class DemoSettings(Configuration):
@@ -101,6 +103,7 @@ class DemoSettings(Configuration):
 
     device: str = "default"
     device_seed: int | None = Field(default=None, ge=0)
+    engine: str | None = None
     tasks: tuple[str, ...] = ("gates", "ring")
     # Searches for a task that fails on the device, the first included.
     attempts: int = Field(default=3, ge=1)

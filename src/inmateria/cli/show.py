@@ -1,4 +1,4 @@
-"""`inmateria show`: what is in a measurement, a model, a solution or a run folder."""
+"""`inmateria show`: what is in a measurement, a device, a model, a solution or a run folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def command(path: Path) -> None:
-    """Print what is in PATH: a measurement, a model, a solution or a run folder.
+    """Print what is in PATH: a measurement, a device, a model, a solution or a run
+    folder.
 
     Checksums are verified on the way; a damaged file is an error.
     """
+    from inmateria.data.device_file import is_device_file
+
     console = Console(highlight=False)
     if path.is_dir():
         _show_run(console, path)
+    elif is_device_file(path):
+        _show_device(console, path)
     elif _is_model(path):
         _show_model(console, path)
     elif path.suffix == ".json":
@@ -118,6 +123,33 @@ def _show_model(console: Console, path: Path) -> None:
     lines = [(t.name, f"{t.low_v:g}", f"{t.high_v:g}") for t in surrogate.terminals]
     print_rows(console, ("terminal", "low (V)", "high (V)"), lines)
     console.print(f"outputs: {', '.join(surrogate.outputs)}", markup=False)
+
+
+def _show_device(console: Console, path: Path) -> None:
+    from inmateria.cli.pages import label
+    from inmateria.data.accuracy_cache import cached_accuracy
+    from inmateria.data.device_file import load_device
+
+    device = load_device(path)
+    known = cached_accuracy(device)
+    hint = f"not measured yet: inmateria accuracy --device {path}"
+    described = device.describe()
+    settings = _brief(described.get("engine_settings", {}))
+    print_facts(
+        console,
+        {
+            "device": str(path),
+            "kind": label(device) if device.seed is not None else "dopant network, from arrays",
+            "parameters": _brief(described["parameters"]),
+            "engine": device.engine.name + (f" ({settings})" if settings else ""),
+            "accuracy": hint if known is None else known.sentence(),
+            "outputs": ", ".join(device.outputs),
+            "checksums": "numbers and record match",
+        },
+    )
+    console.print()
+    lines = [(t.name, f"{t.low_v:g}", f"{t.high_v:g}") for t in device.terminals]
+    print_rows(console, ("terminal", "low (V)", "high (V)"), lines)
 
 
 def _show_solution(console: Console, path: Path) -> None:

@@ -236,6 +236,7 @@ def _page(settings: SurveySettings, survey: Survey, run: Run) -> Page:
     facts = {
         "devices": f"dopant networks, seeds {settings.seeds}" if drawn else settings.device,
         "engine": str(samples.device.get("engine", "none: a model")),
+        **({"accuracy": "not measured for each; see inmateria accuracy"} if drawn else {}),
         "inputs": "; ".join(levels),
         "controls": ", ".join(samples.controls),
         "settings of the controls": f"{settings.settings:,} a device, seed {settings.seed}",

@@ -14,8 +14,11 @@ from inmateria.errors import ConfigurationError
 
 @click.command()
 @click.argument("solutions", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--device", metavar="NAME|PATH", help="'default', or a model of a device.")
+@click.option(
+    "--device", metavar="NAME|PATH", help="'default', a device's file, or a model of a device."
+)
 @click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
+@click.option("--engine", metavar="NAME", help="How a dopant network is solved.")
 @click.option("--model", metavar="PATH", help="Surrogate whose prediction is compared.")
 @click.option("--repetitions", type=int, help="Times each gate is gone through.  [3]")
 @click.option("--seed", type=int, help="Of noise and order.  [1]")
@@ -35,6 +38,7 @@ def command(
     settings = resolve(VerifySettings, config, flags(given))
     from rich.console import Console
 
+    from inmateria.cli.accuracy import accuracy_line, keep_device
     from inmateria.cli.devices import open_device, open_model
     from inmateria.cli.pages import verification_page
     from inmateria.cli.steps import make_folder, try_out
@@ -46,14 +50,17 @@ def command(
 
     files = [file for path in solutions for file in _files(path)]
     loaded = [load_solution(file) for file in files]
-    device = open_device(settings.device, device_seed=settings.device_seed)
+    device = open_device(settings.device, device_seed=settings.device_seed, engine=settings.engine)
     surrogate = open_model(model) if model is not None else None
     make_folder(out)
     with keeping("no verification was written; run the same command again"):
         found = try_out(settings, loaded, device, surrogate=surrogate)
+        accuracy = accuracy_line(device)
     for verification in found:
         verification.save(out / f"{verification.task}.json")
-    report = write_page(out / "report.html", verification_page(settings, found, device))
+    keep_device(device, out)
+    page = verification_page(settings, found, device, accuracy=accuracy)
+    report = write_page(out / "report.html", page)
     rows = [row_of(v) for v in found]
     print_scoreboard(Console(highlight=False), rows)
     click.echo(count_line(rows, noun="tasks"))

@@ -112,7 +112,7 @@ class Accuracy:
             text = f"{self.engine}: less than {margin}{of}"
         limits = [
             (self.n_short, "Monte Carlo cut short at"),
-            (self.n_unsettled, "its start not forgotten at"),
+            (self.n_unsettled, "start not forgotten by Monte Carlo at"),
             (len(self.unsolved), f"{self.engine} did not converge at"),
         ]
         return "; ".join([text, *(f"{what} {n}" for n, what in limits if n)])
@@ -219,9 +219,7 @@ def _solve(device: DopantNetwork, voltage: FloatArray) -> tuple[FloatArray, NDAr
     return current, solved
 
 
-def _error(
-    excess: FloatArray, power: FloatArray, solved: NDArray[np.bool_]
-) -> tuple[float, float]:
+def _error(excess: FloatArray, power: FloatArray, solved: NDArray[np.bool_]) -> tuple[float, float]:
     """Error and uncertainty as shares, from squares in nA^2 at each point."""
     points, answered = len(power), int(solved.sum())
     mean, scale = float(np.mean(excess[solved])), float(np.mean(power))
