@@ -6,7 +6,7 @@ At uniformly drawn operating points, with s the standard error of Monte Carlo,
 
 over points and outputs: the noise of the judge is subtracted. The uncertainty
 comes from the scatter of both squares over points, so it holds the noise of the
-judge and the choice of points.
+judge and the choice of points. docs/accuracy.md says how often it covers the truth.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Accuracy:
     error : float
         Share; 0 where nothing is left when the noise of the judge is subtracted.
     uncertainty : float
-        Share by which the error may be larger, one standard error.
+        Share by which the error may be off: one standard error, the larger of its two sides.
     rms_na : float, nA
         The device's current, all points and outputs.
     worst : float
@@ -227,11 +227,13 @@ def _error(excess: FloatArray, power: FloatArray, solved: NDArray[np.bool_]) -> 
     # Standard error of a ratio of means, to first order (Cochran 1977, eq. 6.13).
     residual = np.where(solved, excess - mean, 0.0) * points / answered - square * (power - scale)
     spread = math.sqrt(float(np.sum(residual**2)) / (points * (points - 1))) / scale
-    if square > 0:
-        return math.sqrt(square), math.sqrt(square + spread) - math.sqrt(square)
-    # Blocks give the judge's noise rather too large than too small. By how much the square is
-    # negative shows that, and the error may hide as far below it.
-    return 0.0, math.sqrt(spread - square)
+    if square <= 0:
+        # Blocks give the judge's noise rather too large than too small. By how much the square
+        # is negative shows that, and the error may hide as far below it.
+        return 0.0, math.sqrt(spread - square)
+    error = math.sqrt(square)
+    below = error - math.sqrt(max(square - spread, 0.0))
+    return error, max(below, math.sqrt(square + spread) - error)
 
 
 def _some_current(rms: float, points: int) -> float:
