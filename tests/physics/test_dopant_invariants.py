@@ -13,7 +13,11 @@ from inmateria.devices.dopant.rates import RATES
 
 from .dopant_cases import small
 
-ENGINES = [("meanfield", DopantParameters()), ("exact", small())]
+ENGINES = [
+    ("meanfield", DopantParameters()),
+    ("correlated", DopantParameters()),
+    ("exact", small()),
+]
 
 
 def voltages(device: DopantNetwork, n: int, *, seed: int = 0) -> np.ndarray:
@@ -21,9 +25,10 @@ def voltages(device: DopantNetwork, n: int, *, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rates", RATES)
+@pytest.mark.parametrize("engine", ["meanfield", "correlated"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_currents_of_all_electrodes_sum_to_zero(seed, rates):
-    device = DopantNetwork(seed=seed, parameters=DopantParameters(rates=rates))
+def test_currents_of_all_electrodes_sum_to_zero(seed, engine, rates):
+    device = DopantNetwork(seed=seed, parameters=DopantParameters(rates=rates), engine=engine)
     current = device.electrode_current(voltages(device, 50))
     # Newton stops at a net flow of 1e-12 of the gross flow into each of 30 sites, and gross
     # flows exceed the current by up to 100.
@@ -57,7 +62,8 @@ def test_the_exact_engine_has_no_current_in_equilibrium(rates):
 
 
 @pytest.mark.parametrize("rates", RATES)
-def test_mean_field_has_no_current_in_equilibrium_without_interaction(rates):
+@pytest.mark.parametrize("engine", ["meanfield", "correlated"])
+def test_no_current_in_equilibrium_without_interaction(engine, rates):
     # Every x_ij is then a difference of site energies, so Fermi occupations balance each
     # hop on its own. With interaction the pair term spoils that, which is this engine's
     # known error (docs/default-device.md gives its size).
@@ -69,6 +75,7 @@ def test_mean_field_has_no_current_in_equilibrium_without_interaction(rates):
         pair_weight=model.pair_weight,
         electrode_weight=model.electrode_weight,
         rates=rates,
+        engine=engine,
     )
     scale = np.abs(device.current(voltages(device, 20))).max()
     rest = device.electrode_current(np.zeros(len(device.terminals)))
@@ -110,7 +117,7 @@ def test_gradient_agrees_with_central_differences(engine, parameters, n_outputs)
 
 
 @pytest.mark.parametrize("rates", RATES)
-@pytest.mark.parametrize("engine", ["meanfield", "exact"])
+@pytest.mark.parametrize("engine", ["meanfield", "correlated", "exact"])
 def test_one_site_between_two_electrodes_in_closed_form(engine, rates):
     # n = in / (in + out); the current into electrode 0 is w0 (n g(y0) - (1 - n) g(-y0)).
     weight, energy, kt = np.array([0.2, 0.05]), 3.0, 0.0066353466

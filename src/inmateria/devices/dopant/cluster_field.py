@@ -13,10 +13,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.cluster_kernel import MEMORY, TOLERANCE, anneal, relax
+from inmateria.devices.dopant.cluster_kernel import anneal, relax
 from inmateria.devices.dopant.clusters import Hops, list_hops
 from inmateria.devices.dopant.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.model import HoppingModel
+from inmateria.devices.dopant.newton import MEMORY, TOLERANCE
 from inmateria.devices.dopant.rates import rate_number
 from inmateria.errors import ConvergenceError
 
@@ -65,17 +66,19 @@ class ClusterField:
             h.n_bonds,
             h.n_contacts,
         )
-        self.basis, self.energy, self.coulomb = model.kernel_arrays()[:3]
+        self.basis, self.energy, coulomb = model.kernel_arrays()[:3]
+        # a last row and column for electrodes, which have no charge
+        self.coulomb = np.pad(coulomb, (0, 1))
         weight = np.zeros(h.n_states)
         for column in range(2, 6):
             np.add.at(weight, h.ends[:, column], h.rates[:, 0])
         self._weight = weight[: h.n_unknowns].copy()
         members = np.bincount(h.reference, minlength=h.n_states)
-        self._even = 1.0 / (1.0 + members[h.reference])
+        self.even: FloatArray = 1.0 / (1.0 + members[h.reference].astype(np.float64))
 
     def begin(self) -> Start:
         """Equal probabilities, at voltages that no point is near to."""
-        return Start(np.full(self.model.n_electrodes, np.inf), self._even.copy())
+        return Start(np.full(self.model.n_electrodes, np.inf), self.even.copy())
 
     def solve(self, voltage: FloatArray, start: Start | None = None) -> FloatArray:
         """Probabilities that solve the mean field.
@@ -96,11 +99,15 @@ class ClusterField:
             If a point did not converge: the message names it and its residual.
         """
         first = start or self.begin()
-        found, residual = _solve_points(
-            voltage,
-            first.value,
-            first.voltage,
-            self._even,
+        found, residual = _solve_points(voltage, first.value, first.voltage, *self.arguments())
+        self.check(voltage, residual)
+        self.keep(start, voltage, found)
+        return np.asarray(found)
+
+    def arguments(self) -> tuple[object, ...]:
+        """What compiled loops over points take after the voltages and the start."""
+        return (
+            self.even,
             self.model.kt_ev,
             self.basis,
             self.energy,
@@ -109,6 +116,15 @@ class ClusterField:
             self._weight,
             self.rule,
         )
+
+    @staticmethod
+    def check(voltage: FloatArray, residual: FloatArray) -> None:
+        """Refuse points that did not converge.
+
+        Raises
+        ------
+        ConvergenceError
+        """
         if len(residual) and not residual.max() < TOLERANCE:
             worst = int(residual.argmax())
             raise ConvergenceError(
@@ -116,9 +132,12 @@ class ClusterField:
                 f"V: residual {residual[worst]:.1e}, wanted {TOLERANCE:.0e}; try other voltages "
                 "or engine='kmc'"
             )
+
+    @staticmethod
+    def keep(start: Start | None, voltage: FloatArray, found: FloatArray) -> None:
+        """Let the next call start where this one ended."""
         if start is not None and len(voltage):
             start.value, start.voltage = found[-1].copy(), voltage[-1].copy()
-        return np.asarray(found)
 
     def occupation(self, probability: FloatArray) -> FloatArray:
         """(..., n_unknowns) probabilities, or changes of them, to (..., n_sites) occupations."""
@@ -154,6 +173,40 @@ def workspace(unknowns, total, sites, electrodes):  # type: ignore[no-untyped-de
     )
 
 
+@compiled
+def solve_point(v, volt, z, even, near, usable, eps, K, hops, rule, S, A, pivot, W):  # type: ignore[no-untyped-def]
+    """`relax` from a neighbour's solution in z where there is one, else from even probabilities.
+
+    `usable` says that A holds a factorisation at that neighbour. Points that
+    defeat it are annealed. Returns as `relax` does.
+    """
+    done, worst, holds = -1, 1.0, False
+    if near:
+        done, worst, holds = relax(v, volt, z, eps, K, hops, rule, S, A, pivot, True, usable, W)
+    if done < 0:
+        z[:] = even
+        done, worst, holds = relax(v, volt, z, eps, K, hops, rule, S, A, pivot, False, False, W)
+    if done < 0:
+        done, worst, holds = anneal(v, volt, z, even, eps, K, hops, rule, S, A, pivot, W)
+    return done, worst, holds
+
+
+@compiled
+def place(voltage, kt, basis, v, volt, before):  # type: ignore[no-untyped-def]
+    """Potentials of a point into v and volt, kT; its distance (V) from `before`, now that point."""
+    apart = 0.0
+    for e in range(volt.shape[0]):
+        apart = max(apart, abs(voltage[e] - before[e]))
+        volt[e] = voltage[e] / kt
+        before[e] = voltage[e]
+    for i in range(v.shape[0]):
+        s = 0.0
+        for e in range(volt.shape[0]):
+            s += basis[i, e] * voltage[e]
+        v[i] = s
+    return apart
+
+
 @compiled_parallel
 def _solve_points(voltage, begin, origin, even, kt, basis, eps, K, hops, S, rule):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
@@ -173,31 +226,10 @@ def _solve_points(voltage, begin, origin, even, kt, basis, eps, K, hops, S, rule
         before = origin.copy()
         usable = False
         for p in range(block * BLOCK, min((block + 1) * BLOCK, points)):
-            apart = 0.0
-            for e in range(electrodes):
-                apart = max(apart, abs(voltage[p, e] - before[e]))
-                volt[e] = voltage[p, e] / kt
-                before[e] = voltage[p, e]
-            for i in range(sites):
-                s = 0.0
-                for e in range(electrodes):
-                    s += basis[i, e] * voltage[p, e]
-                v[i] = s
-            # First from the neighbour where there is one, then from even probabilities.
-            done = -1
-            worst = 1.0
-            holds = False
-            for attempt in range(0 if apart < NEIGHBOUR_V else 1, 2):
-                near = attempt == 0
-                if not near:
-                    z[:] = even
-                done, worst, holds = relax(
-                    v, volt, z, eps, K, hops, rule, S, A, pivot, near, near and usable, W
-                )
-                if done > 0:
-                    break
-            if done < 0:
-                done, worst, holds = anneal(v, volt, z, even, eps, K, hops, rule, S, A, pivot, W)
+            near = place(voltage[p], kt, basis, v, volt, before) < NEIGHBOUR_V
+            done, worst, holds = solve_point(
+                v, volt, z, even, near, usable, eps, K, hops, rule, S, A, pivot, W
+            )
             usable = done > 0 and holds
             residual[p] = worst
             found[p] = z

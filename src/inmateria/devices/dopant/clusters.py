@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from inmateria.devices.dopant.model import HoppingModel
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+# Unsigned, so that compiled code need not look for negative ones; short, to stay in the cache.
+IndexArray = NDArray[np.uint32]
 
 # Coulomb energy (kT) from which two sites always are a pair.
 STRONG_KT = 1.5
@@ -80,12 +81,12 @@ class Hops:
         Without and with the empty states and the constant.
     """
 
-    ends: IntArray
+    ends: IndexArray
     rates: FloatArray
-    own: IntArray
+    own: IndexArray
     pull: FloatArray
-    states: IntArray
-    reference: IntArray
+    states: IndexArray
+    reference: IndexArray
     n_bonds: int
     n_contacts: int
     n_unknowns: int
@@ -102,9 +103,9 @@ def list_hops(model: HoppingModel, pairs: tuple[tuple[int, int], ...] = ()) -> H
     n_unknowns = n + len(pairs)
     constant = n_unknowns + n_clusters
     # full[i, a], empty[i, a]: state of i's cluster with i full or empty and its partner at a
-    full = np.empty((n, 2), dtype=np.int64)
-    empty = np.empty((n, 2), dtype=np.int64)
-    reference = np.empty(n_unknowns, dtype=np.int64)
+    full = np.empty((n, 2), dtype=np.uint32)
+    empty = np.empty((n, 2), dtype=np.uint32)
+    reference = np.empty(n_unknowns, dtype=np.uint32)
     at, cluster = 0, n_unknowns
     for i in range(n):
         j = int(partner[i])
@@ -171,9 +172,9 @@ def list_hops(model: HoppingModel, pairs: tuple[tuple[int, int], ...] = ()) -> H
     for contact in contacts[n_contacts:]:
         add_contact(*contact)
     return Hops(
-        ends=np.array(ends, dtype=np.int64).reshape(-1, 7),
+        ends=np.array(ends, dtype=np.uint32).reshape(-1, 7),
         rates=np.array(rates, dtype=np.float64).reshape(-1, 2),
-        own=np.array(own, dtype=np.int64).reshape(-1, 4),
+        own=np.array(own, dtype=np.uint32).reshape(-1, 4),
         pull=np.array(pull, dtype=np.float64).reshape(-1, 4),
         states=full,
         reference=reference,

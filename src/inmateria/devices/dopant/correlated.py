@@ -12,7 +12,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.cluster_field import ClusterField, Start, shown, workspace
+from inmateria.devices.dopant.cluster_field import (
+    BLOCK,
+    NEIGHBOUR_V,
+    ClusterField,
+    Start,
+    place,
+    shown,
+    solve_point,
+    workspace,
+)
 from inmateria.devices.dopant.clusters import tight_pairs
 from inmateria.devices.dopant.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.correlated_gradient import corrected_gradient
@@ -39,8 +48,6 @@ class Correlated:
     def __init__(self, model: HoppingModel, *, rates: str = "glauber") -> None:
         self.model = model
         self.field = ClusterField(model, pairs=tight_pairs(model), rates=rates)
-        # a last row and column for electrodes, which have no charge
-        self._coulomb = np.pad(self.field.coulomb, (0, 1))
 
     def begin(self) -> Start:
         """Equal probabilities, at voltages that no point is near to."""
@@ -64,18 +71,17 @@ class Correlated:
         ConvergenceError
             If a point did not converge: the message names it and its residual.
         """
-        return self._correct(voltage, self.field.solve(voltage, start))[0]
+        return self._solve(voltage, start)[1]
 
     def occupation(self, voltage: FloatArray) -> FloatArray:
         """Mean occupation of every site, (n_points, n_electrodes) V to (n_points, n_sites)."""
-        z = self.field.solve(voltage)
-        _, change, _ = self._correct(voltage, z)
+        z, _, change, _ = self._solve(voltage)
         # to second order only: a nearly full site may come out a little fuller than full
         return np.clip(self.field.occupation(z + change), 0.0, 1.0)
 
     def bond_currents(self, voltage: FloatArray) -> BondCurrents:
         """Net flow along every bond, (n_points, n_electrodes) V to holes per 1 / nu0."""
-        _, _, flow = self._correct(voltage, self.field.solve(voltage), keep_flow=True)
+        _, _, _, flow = self._solve(voltage, keep_flow=True)
         n, m = self.model.n_sites, self.model.n_electrodes
         between, into = np.zeros((len(flow), n, n)), np.zeros((len(flow), n, m))
         for t, (i, j) in enumerate(self.field.hops.ends[:, :2]):
@@ -97,25 +103,26 @@ class Correlated:
         ------
         ConvergenceError
         """
-        field = self.field
+        found = self._solve(voltage)[0]
         gradient, regular = _gradients(
-            voltage, field.solve(voltage), *self._arguments(), np.asarray(outputs, dtype=np.int64)
+            voltage, found, *self.field.arguments(), np.asarray(outputs, dtype=np.int64)
         )
         self._check(voltage, regular)
         return np.asarray(gradient)
 
-    def _arguments(self) -> tuple[object, ...]:
-        f = self.field
-        return self.model.kt_ev, f.basis, f.energy, self._coulomb, f.table, f.rule
-
-    def _correct(
-        self, voltage: FloatArray, z: FloatArray, *, keep_flow: bool = False
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Currents into the electrodes, changes of the unknowns and, if kept, every hop's flow."""
+    def _solve(
+        self, voltage: FloatArray, start: Start | None = None, *, keep_flow: bool = False
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Unknowns, currents into the electrodes, changes of the unknowns, every hop's flow."""
+        first = start or self.field.begin()
         flow = np.empty((len(voltage) if keep_flow else 0, len(self.field.hops.ends)))
-        current, change, regular = _corrections(voltage, z, *self._arguments(), flow)
+        found, residual, current, change, regular = _points(
+            voltage, first.value, first.voltage, *self.field.arguments(), flow
+        )
+        self.field.check(voltage, residual)
         self._check(voltage, regular)
-        return current, change, flow
+        self.field.keep(start, voltage, found)
+        return found, current, change, flow
 
     @staticmethod
     def _check(voltage: FloatArray, regular: NDArray[np.bool_]) -> None:
@@ -151,36 +158,54 @@ def _space(unknowns, total, sites, electrodes, hops):  # type: ignore[no-untyped
 
 
 @compiled_parallel
-def _corrections(voltage, found, kt, basis, eps, K, hops, rule, kept):  # type: ignore[no-untyped-def]
+def _points(voltage, begin, origin, even, kt, basis, eps, K, hops, S, rule, kept):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
     sites = eps.shape[0]
-    unknowns = found.shape[1]
+    unknowns = even.shape[0]
     ends = hops[0]
     total = hops[5].max() + 2
+    found = np.empty((points, unknowns))
+    residual = np.empty(points)
     current = np.zeros((points, electrodes))
     change = np.zeros((points, unknowns))
-    regular = np.empty(points, dtype=np.bool_)
-    for p in numba.prange(points):
+    regular = np.zeros(points, dtype=np.bool_)
+    blocks = (points + BLOCK - 1) // BLOCK
+    for block in numba.prange(blocks):
         W = workspace(unknowns, total, sites, electrodes)
         V = _space(unknowns, total, sites, electrodes, ends.shape[0])
-        LU = np.empty((unknowns, unknowns))
+        A = np.empty((unknowns, unknowns))
         pivot = np.empty(unknowns, dtype=np.int64)
         flow = np.empty(ends.shape[0])
-        v = basis @ voltage[p]
-        volt = voltage[p] / kt
-        regular[p] = correct(v, volt, found[p], eps, K, hops, rule, W, LU, pivot, V, flow)
-        if regular[p]:
+        z = begin.copy()
+        volt = np.empty(electrodes)
+        v = np.empty(sites)
+        before = origin.copy()
+        usable = False
+        for p in range(block * BLOCK, min((block + 1) * BLOCK, points)):
+            near = place(voltage[p], kt, basis, v, volt, before) < NEIGHBOUR_V
+            done, residual[p], _ = solve_point(
+                v, volt, z, even, near, usable, eps, K, hops, rule, S, A, pivot, W
+            )
+            found[p] = z
+            usable = False
+            if done < 0:
+                continue
+            regular[p] = correct(v, volt, z, eps, K, hops, rule, W, A, pivot, V, flow)
+            # what the correction leaves in A serves the next point's Newton
+            usable = regular[p]
+            if not regular[p]:
+                continue
             change[p] = V[10]
             for t in range(ends.shape[0]):
                 if ends[t, 1] >= sites:
                     current[p, ends[t, 1] - sites] += flow[t]
             if kept.shape[0] > 0:
                 kept[p] = flow
-    return current, change, regular
+    return found, residual, current, change, regular
 
 
 @compiled_parallel
-def _gradients(voltage, found, kt, basis, eps, K, hops, rule, outputs):  # type: ignore[no-untyped-def]
+def _gradients(voltage, found, _even, kt, basis, eps, K, hops, _S, rule, outputs):  # type: ignore[no-untyped-def]
     points, electrodes = voltage.shape
     sites = eps.shape[0]
     unknowns = found.shape[1]

@@ -142,7 +142,12 @@ def extend(bound, reference, states, K, X, Xs, H, Cs, Hs, Ks):  # type: ignore[n
             if states[i, 1] != states[i, 0]:
                 Xs[s, i] += X[s, states[i, 1]]
         Xs[s, sites] = 0.0
-    multiply(Xs, K, H)
+    # an empty state's row is minus the sum of its cluster's others
+    multiply(Xs[:unknowns], K, H[:unknowns])
+    H[unknowns:] = 0.0
+    for k in range(unknowns):
+        for i in range(sites):
+            H[reference[k], i] -= H[k, i]
     for k in range(sites + 1):
         Cs[sites, k] = 0.0
         Hs[sites, k] = 0.0
@@ -209,8 +214,8 @@ def response(hops, rows, P, dz, dP, dn, dlevel, K, dJ):  # type: ignore[no-untyp
     """dJ_t = J_t' . dz of every hop for a change of the unknowns, into `dJ`."""
     ends, rates, own, pull, states, reference, _, _ = hops
     sites = states.shape[0]
-    for s in range(dP.shape[0]):
-        dP[s] = 0.0
+    for r in range(dP.shape[0]):
+        dP[r] = 0.0
     for k in range(dz.shape[0]):
         dP[k] += dz[k]
         dP[reference[k]] -= dz[k]

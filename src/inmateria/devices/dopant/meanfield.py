@@ -23,8 +23,6 @@ from inmateria.devices.dopant.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.lu import factorise
 from inmateria.devices.dopant.meanfield_kernel import (
-    MEMORY,
-    TOLERANCE,
     adjoint_gradient,
     anneal,
     flows,
@@ -33,6 +31,7 @@ from inmateria.devices.dopant.meanfield_kernel import (
     relax,
 )
 from inmateria.devices.dopant.model import HoppingModel
+from inmateria.devices.dopant.newton import MEMORY, TOLERANCE
 from inmateria.devices.dopant.rates import both_ways, rate_number
 from inmateria.errors import ConvergenceError
 

@@ -18,24 +18,21 @@ from __future__ import annotations
 
 from inmateria.devices.dopant.compiled import compiled
 from inmateria.devices.dopant.lu import factorise, solve, solve_transposed
+from inmateria.devices.dopant.newton import (
+    CHORD_GAIN,
+    EASY,
+    FIRST_STRIDE,
+    MEMORY,
+    MOST_STEPS,
+    SHORTEST_STRIDE,
+    SHRINK,
+    TOLERANCE,
+    WALKS,
+    imbalance,
+    relaxed,
+    update_step,
+)
 from inmateria.devices.dopant.rates import both_ways
-
-# Newton stops when the net flow into every site is this small against the gross flow through it.
-TOLERANCE = 1e-12
-MOST_STEPS = 60
-# Continuation in the energies: first stride, how it shrinks from walk to walk, the effort
-# after which it grows, and when a walk is given up.
-FIRST_STRIDE = 0.1
-SHRINK = 0.73
-WALKS = 8
-EASY = 12
-SHORTEST_STRIDE = 1e-4
-# A step that reuses the last factorisation is kept while it gains this much; else a new one pays.
-CHORD_GAIN = 0.2
-# Rank-one updates that a factorisation may collect.
-MEMORY = 8
-# Rounding error of a flow in units of the summed weights of its site.
-ROUNDING = 4e-16
 
 
 @compiled
@@ -116,50 +113,6 @@ def jacobian(volt, n, K, w, we, rule, E, D, T, M):  # type: ignore[no-untyped-de
         for k in range(sites):
             M[i, k] += (rest - D[i, k]) * K[i, k]
         M[i, i] = diagonal
-
-
-@compiled
-def imbalance(R, G, S):  # type: ignore[no-untyped-def]
-    """Largest net flow into a site against the gross flow through it.
-
-    Where a site is full to the last digit, 1 - n is known to 1e-16 only and so
-    is the flow, in units of the site's summed weights S: that much is allowed.
-    """
-    worst = 0.0
-    for i in range(R.shape[0]):
-        worst = max(worst, abs(R[i]) / (G[i] + ROUNDING / TOLERANCE * S[i]))
-    return worst
-
-
-@compiled
-def relaxed(shift, gained):  # type: ignore[no-untyped-def]
-    """The next pseudo-time shift: towards Newton after a gain, away from it after a loss."""
-    if not gained:
-        return max(4.0 * shift, 0.05)
-    return 0.1 * shift if shift > 1e-6 else 0.0
-
-
-@compiled
-def update_step(step, past, length, updates):  # type: ignore[no-untyped-def]
-    """Broyden's rank-one updates of the inverse Jacobian, applied to a step.
-
-    Each update makes the inverse right along one step taken since the last
-    factorisation; in product form they need only those steps and their squared
-    lengths (C. T. Kelley, Iterative Methods for Linear and Nonlinear Equations,
-    SIAM 1995, ch. 7).
-    """
-    sites = step.shape[0]
-    for k in range(updates):
-        overlap = 0.0
-        for i in range(sites):
-            overlap += past[k, i] * step[i]
-        overlap /= length[k]
-        if k < updates - 1:
-            for i in range(sites):
-                step[i] += overlap * past[k + 1, i]
-        else:
-            for i in range(sites):
-                step[i] /= 1.0 - overlap
 
 
 @compiled
