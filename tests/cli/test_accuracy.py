@@ -61,8 +61,14 @@ def test_measured_shown_and_kept(inmateria: Run, device: Path, tmp_path: Path) -
 
 
 def test_reports_say_it_and_runs_keep_the_device(
-    inmateria: Run, device: Path, network: DopantNetwork, tmp_path: Path
+    inmateria: Run,
+    device: Path,
+    network: DopantNetwork,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The figures are tested elsewhere and take most of the time.
+    monkeypatch.setattr(pages, "_inside", lambda *_: [])
     short = Descent(restarts=2, steps=5)
     train(Gate("OR"), network, descent=short).save(tmp_path / "OR.json")
     out = tmp_path / "verification"
