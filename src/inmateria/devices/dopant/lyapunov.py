@@ -17,7 +17,7 @@ import numpy as np
 from inmateria.devices.dopant.compiled import compiled
 
 # An addition this small against the sum is the last: the next is smaller by its square.
-LAST = 1e-5
+LAST = 1e-7
 # 2^40 terms: relaxation rates that lie 11 orders apart.
 MOST_ROUNDS = 40
 
