@@ -1,4 +1,4 @@
-"""How far the fast engines are from Monte Carlo: `python -m benchmarks.fidelity [DEVICES]`.
+"""How far the fast engines are from Monte Carlo: `python -m benchmarks.fidelity [DEVICES [RATES]]`.
 
 Random devices of the default kind (seeds from 1,000 up: none was used to choose
 anything), 50 uniformly drawn operating points each. Monte Carlo walks until the
@@ -9,7 +9,8 @@ device's error is
 
 with s the standard error: the noise of the judge is subtracted. Results gather
 in a file beside the figure, device by device, so that a run that was stopped
-goes on; the figure is docs/figures/fidelity.png.
+goes on; the figure is docs/figures/fidelity.png. `python -m benchmarks.fidelity times` compares the
+engines' CPU times on the first twenty of these devices, on one core.
 """
 
 from __future__ import annotations
@@ -90,6 +91,63 @@ def summary(rows: list[dict[str, Any]], rates: str) -> None:
         )
 
 
+def at_rest(rows: list[dict[str, Any]], rates: str) -> None:
+    """Largest current with all electrodes at 0 V, where there should be none."""
+    chosen = [row for row in rows if row["rates"] == rates]
+    for name in ENGINES:
+        share = []
+        for row in chosen:
+            device = DopantNetwork(
+                seed=row["seed"], parameters=DopantParameters(rates=rates), engine=name
+            )
+            rest = np.abs(device.electrode_current(np.zeros(len(device.terminals)))).max()
+            share.append(100 * rest / row["rms_na"])
+        print(
+            f"{name:12s} with all electrodes at 0 V: {np.median(share):.3f} % of the rms current "
+            f"in the median device, {np.quantile(share, 0.95):.2f} % at the 95th percentile, "
+            f"{max(share):.1f} % at worst"
+        )
+
+
+def times(devices: int = 20, points: int = 256, repeats: int = 8) -> None:
+    """CPU time of a random operating point, of a point along a walk and of a gradient."""
+    import numba
+
+    numba.set_num_threads(1)
+    table = np.empty((devices, 3, len(ENGINES)))
+    for k in range(devices):
+        generator = np.random.default_rng(k)
+        pair = [DopantNetwork(seed=FIRST_SEED + k, engine=name) for name in ENGINES]
+        terminals = len(pair[0].terminals)
+        apart = generator.uniform(-1, 1, (points, terminals))
+        # steps of 4 mV, reflected at the ends of the range
+        walk = np.cumsum(generator.normal(0, 0.004, (4 * points, terminals)), axis=0)
+        walk = np.abs((walk + 1) % 4 - 2) - 1
+        best = np.full((3, len(ENGINES)), np.inf)
+        for _ in range(repeats):
+            # engines in turns, so that whatever slows the machine slows both
+            for e, device in enumerate(pair):
+                for i, (action, count) in enumerate(
+                    (
+                        (lambda d=device: d.current(apart), points),
+                        (lambda d=device: d.stream().current(walk), 4 * points),
+                        (lambda d=device: d.gradient(apart[:64]), 64),
+                    )
+                ):
+                    began = time.process_time()
+                    action()
+                    best[i, e] = min(best[i, e], (time.process_time() - began) / count)
+        table[k] = best
+    print(f"{devices} devices, one core, CPU time")
+    for i, what in enumerate(("random operating point", "along a walk of 4 mV steps", "gradient")):
+        ratio = table[:, i, 1] / table[:, i, 0]
+        print(
+            f"{what:28s} meanfield {1e6 * np.median(table[:, i, 0]):5.0f} us   correlated "
+            f"{1e6 * np.median(table[:, i, 1]):5.0f} us   ratio {np.median(ratio):.1f} in the "
+            f"median, {ratio.max():.1f} at worst"
+        )
+
+
 def draw(rows: list[dict[str, Any]], path: Path = FIGURE) -> None:
     """Error of every device, both engines, in the order of the mean field's."""
     from matplotlib.figure import Figure
@@ -143,9 +201,13 @@ def main(devices: int = 100, rates: str = "glauber") -> None:
             flush=True,
         )
     summary(rows, rates)
+    at_rest(rows, rates)
     draw(rows)
 
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
+    if arguments == ["times"]:
+        times()
+        sys.exit()
     main(int(arguments[0]) if arguments else 100, *arguments[1:2])

@@ -10,16 +10,19 @@ from inmateria.version import __version__
 
 if TYPE_CHECKING:
     from inmateria.data.designs import Plateaus, Sinusoids, Triangles
+    from inmateria.data.device_file import load_device, save_device
     from inmateria.data.measurement import open_measurement
     from inmateria.data.sampling import sample
     from inmateria.devices.device import Device, Terminal
     from inmateria.devices.dopant.network import DopantNetwork
     from inmateria.devices.dopant.parameters import DopantParameters
+    from inmateria.devices.layered import Layered
     from inmateria.rigs.guard import Guard
     from inmateria.rigs.simulated import SimulatedRig
     from inmateria.surrogates.brainspy import read_brainspy_model
     from inmateria.surrogates.fit import fit_surrogate
     from inmateria.surrogates.surrogate import load_surrogate
+    from inmateria.survey.device_survey import survey_device
     from inmateria.tasks.gates import Gate, gates
     from inmateria.tasks.ring import Ring
     from inmateria.tasks.sphere import Sphere
@@ -34,6 +37,10 @@ _HOMES = {
     "Terminal": "inmateria.devices.device",
     "DopantNetwork": "inmateria.devices.dopant.network",
     "DopantParameters": "inmateria.devices.dopant.parameters",
+    "Layered": "inmateria.devices.layered",
+    "load_device": "inmateria.data.device_file",
+    "save_device": "inmateria.data.device_file",
+    "survey_device": "inmateria.survey.device_survey",
     "SimulatedRig": "inmateria.rigs.simulated",
     "Guard": "inmateria.rigs.guard",
     "Sinusoids": "inmateria.data.designs",
@@ -61,6 +68,7 @@ __all__ = [
     "Gate",
     "Guard",
     "InMateriaError",
+    "Layered",
     "Plateaus",
     "Ring",
     "SimulatedRig",
@@ -71,11 +79,14 @@ __all__ = [
     "__version__",
     "fit_surrogate",
     "gates",
+    "load_device",
     "load_solution",
     "load_surrogate",
     "open_measurement",
     "read_brainspy_model",
     "sample",
+    "save_device",
+    "survey_device",
     "train",
     "train_all",
     "verify",
