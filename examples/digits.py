@@ -40,18 +40,18 @@ def sampled_surrogate(device):
 
 
 def ten_devices(device):
-    """Three inputs each, four control voltages each; outputs normalised over the batch."""
+    """Four inputs and three control voltages each; outputs normalised over the batch."""
     return DeviceLayer(
-        device, ("e2", "e4", "e6"), n_neurons=10, wiring="linear", n_features=64,
+        device, ("e2", "e3", "e5", "e6"), n_neurons=10, wiring="linear", n_features=64,
         feature_range=(0.0, 1.0), limit="tanh", batch_norm=True, noise_na=0.5,
     )  # fmt: skip
 
 
-def train(model, pixels, labels, *, epochs=40, batch=64):
+def train(model, pixels, labels, *, epochs=100, batch=64):
     """AdamW with one cycle of its rate; the linear map's weights decay."""
     weight = model.linear.weight
     rest = [p for p in model.parameters() if p is not weight]
-    optimiser = torch.optim.AdamW([{"params": [weight], "weight_decay": 0.3},
+    optimiser = torch.optim.AdamW([{"params": [weight], "weight_decay": 1.0},
                                    {"params": rest, "weight_decay": 0.0}], lr=0.01)  # fmt: skip
     steps = epochs * (len(pixels) // batch)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, total_steps=steps)
