@@ -124,7 +124,7 @@ def draw(axes, name, wired) -> float:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    network = DopantNetwork()
+    network = DopantNetwork(engine="meanfield")  # many of them are solved in one compiled loop
     model_of_it = sampled_surrogate(network)
     figure = Figure(figsize=(9.0, 5.4), layout="constrained")
     with mpl.rc_context({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}):

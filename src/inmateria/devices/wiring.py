@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from inmateria.devices.device import Device, Terminal
 from inmateria.errors import ParameterError, TerminalError
@@ -89,10 +89,10 @@ def place(stages: Sequence[Stage]) -> tuple[Slot, ...]:
     if isinstance(stages, Mapping | Device) or not len(stages):
         raise ParameterError("stages must be a list with at least one stage, as in [first, second]")
     slots: list[Slot] = []
-    for number, stage in enumerate(stages):
-        if isinstance(stage, Device):
-            named = {str(number): stage}
-        elif isinstance(stage, Mapping):
+    given: Sequence[Any] = stages
+    for number, stage in enumerate(given):
+        named: dict[str, Any]
+        if isinstance(stage, Mapping):
             named = dict(stage)
         elif isinstance(stage, Sequence) and not isinstance(stage, str):
             named = {f"{number}.{i}": device for i, device in enumerate(stage)}
@@ -205,8 +205,8 @@ def drive(
                 f"{name!r} names a tie and a terminal; choose another name for the tie"
             )
         if full in tie_of:
-            members = [terminals[member][0] for member in ties[name]]
-            low, high = max(t.low_v for t in members), min(t.high_v for t in members)
+            tied = [terminals[member][0] for member in ties[name]]
+            low, high = max(t.low_v for t in tied), min(t.high_v for t in tied)
             if not low < high:
                 raise ParameterError(
                     f"tie {name!r}: the ranges of {', '.join(ties[name])} share no voltage; "

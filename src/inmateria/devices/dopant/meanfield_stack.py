@@ -20,7 +20,7 @@ from inmateria.devices.dopant.meanfield import (
     gradient_at,
     solve_in_order,
 )
-from inmateria.devices.dopant.meanfield_kernel import TOLERANCE
+from inmateria.devices.dopant.newton import TOLERANCE
 from inmateria.errors import ConvergenceError
 
 FloatArray = NDArray[np.float64]
