@@ -18,11 +18,13 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from inmateria.devices.device import FloatArray
 from inmateria.devices.dopant.network import DopantNetwork
 from inmateria.devices.dopant.parameters import DopantParameters
 
@@ -109,6 +111,13 @@ def at_rest(rows: list[dict[str, Any]], rates: str) -> None:
         )
 
 
+def seconds(action: Callable[[FloatArray], FloatArray], voltage: FloatArray) -> float:
+    """CPU time per operating point, s."""
+    began = time.process_time()
+    action(voltage)
+    return (time.process_time() - began) / len(voltage)
+
+
 def times(devices: int = 20, points: int = 256, repeats: int = 8) -> None:
     """CPU time of a random operating point, of a point along a walk and of a gradient."""
     import numba
@@ -127,16 +136,9 @@ def times(devices: int = 20, points: int = 256, repeats: int = 8) -> None:
         for _ in range(repeats):
             # engines in turns, so that whatever slows the machine slows both
             for e, device in enumerate(pair):
-                for i, (action, count) in enumerate(
-                    (
-                        (lambda d=device: d.current(apart), points),
-                        (lambda d=device: d.stream().current(walk), 4 * points),
-                        (lambda d=device: d.gradient(apart[:64]), 64),
-                    )
-                ):
-                    began = time.process_time()
-                    action()
-                    best[i, e] = min(best[i, e], (time.process_time() - began) / count)
+                best[0, e] = min(best[0, e], seconds(device.current, apart))
+                best[1, e] = min(best[1, e], seconds(device.stream().current, walk))
+                best[2, e] = min(best[2, e], seconds(device.gradient, apart[:64]))
         table[k] = best
     print(f"{devices} devices, one core, CPU time")
     for i, what in enumerate(("random operating point", "along a walk of 4 mV steps", "gradient")):

@@ -22,6 +22,7 @@ from inmateria.devices.dopant.cluster_field import (
     solve_point,
     workspace,
 )
+from inmateria.devices.dopant.cluster_kernel import flows
 from inmateria.devices.dopant.clusters import tight_pairs
 from inmateria.devices.dopant.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.correlated_gradient import corrected_gradient
@@ -190,7 +191,7 @@ def _points(voltage, begin, origin, even, kt, basis, eps, K, hops, S, rule, kept
             usable = False
             if done < 0:
                 continue
-            regular[p] = correct(v, volt, z, eps, K, hops, rule, W, A, pivot, V, flow)
+            regular[p] = correct(z, K, hops, rule, W, A, pivot, V, flow)
             # what the correction leaves in A serves the next point's Newton
             usable = regular[p]
             if not regular[p]:
@@ -219,9 +220,8 @@ def _gradients(voltage, found, _even, kt, basis, eps, K, hops, _S, rule, outputs
         pivot = np.empty(unknowns, dtype=np.int64)
         flow = np.empty(hops[0].shape[0])
         v = basis @ voltage[p]
-        regular[p] = correct(
-            v, voltage[p] / kt, found[p], eps, K, hops, rule, W, LU, pivot, V, flow
-        )
+        flows(v, voltage[p] / kt, found[p], eps, K, hops, rule, W[0], W[1], W[2], W[3], W[4])
+        regular[p] = correct(found[p], K, hops, rule, W, LU, pivot, V, flow)
         if not regular[p]:
             continue
         for o in range(outputs.shape[0]):

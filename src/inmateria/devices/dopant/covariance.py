@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 
-from inmateria.devices.dopant.cluster_kernel import flows, jacobian
+from inmateria.devices.dopant.cluster_kernel import jacobian
 from inmateria.devices.dopant.compiled import compiled
 from inmateria.devices.dopant.lu import factorise, solve
 from inmateria.devices.dopant.lyapunov import balance, multiply
@@ -244,19 +244,18 @@ def response(hops, rows, P, dz, dP, dn, dlevel, K, dJ):  # type: ignore[no-untyp
 
 
 @compiled
-def correct(v, volt, z, eps, K, hops, rule, W, LU, pivot, V, J):  # type: ignore[no-untyped-def]
+def correct(z, K, hops, rule, W, LU, pivot, V, J):  # type: ignore[no-untyped-def]
     """The corrected flow of every hop into `J`, at unknowns that solve the mean field.
 
-    K has a last row and column of zeros. Leaves the Jacobian, its factors and
-    all that the gradient wants in W, LU and V, the change of the unknowns in dz.
-    Returns whether there is a correction: none where the Jacobian is singular or
-    the fluctuations have no bound.
+    W is as `flows` or `relax` left it at z; K has a last row and column of zeros.
+    Leaves the Jacobian, its factors and all that the gradient wants in W, LU and
+    V, the change of the unknowns in dz. Returns whether there is a correction:
+    none where the Jacobian is singular or the fluctuations have no bound.
     """
-    R, G, P, n, level, total, _, _, Q, B, L, M, _, _ = W
+    _, _, P, n, level, total, _, _, Q, B, L, M, _, _ = W
     C, D, bound, space, X, Xs, H, Cs, Hs, Ks, dz, dP, dn, dlevel, S, rows = V
     ends, rates, _, _, states, reference, _, _ = hops
     unknowns = z.shape[0]
-    flows(v, volt, z, eps, K, hops, rule, R, G, P, n, level)
     jacobian(K, hops, rule, P, n, level, Q, B, L, M)
     expand(hops, rule, n, level, rows)
     diffusion(hops, rows, P, unknowns, D)

@@ -60,16 +60,25 @@ def invert(A, pivot):  # type: ignore[no-untyped-def]
 
 @compiled
 def add_product(A, B, out):  # type: ignore[no-untyped-def]
-    """out <- out + A B, four rows of B at a time."""
-    columns = B.shape[1]
-    inner = A.shape[1]
+    """out <- out + A B, two rows of A and four of B at a time."""
+    rows, inner, columns = A.shape[0], A.shape[1], B.shape[1]
+    even = rows - rows % 2
     whole = inner - inner % 4
-    for i in range(A.shape[0]):
+    for i in range(0, even, 2):
         for k in range(0, whole, 4):
             a, b, c, d = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
+            e, f, g, h = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
             for j in range(columns):
-                out[i, j] += a * B[k, j] + b * B[k + 1, j] + c * B[k + 2, j] + d * B[k + 3, j]
+                w, x, y, z = B[k, j], B[k + 1, j], B[k + 2, j], B[k + 3, j]
+                out[i, j] += a * w + b * x + c * y + d * z
+                out[i + 1, j] += e * w + f * x + g * y + h * z
         for k in range(whole, inner):
+            a, e = A[i, k], A[i + 1, k]
+            for j in range(columns):
+                out[i, j] += a * B[k, j]
+                out[i + 1, j] += e * B[k, j]
+    for i in range(even, rows):
+        for k in range(inner):
             a = A[i, k]
             for j in range(columns):
                 out[i, j] += a * B[k, j]
