@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from inmateria.devices.device import Device, Terminal
     from inmateria.devices.dopant.network import DopantNetwork
     from inmateria.devices.dopant.parameters import DopantParameters
-    from inmateria.devices.layered import Layered
+    from inmateria.devices.layered import Connection, Layered
     from inmateria.rigs.guard import Guard
     from inmateria.rigs.simulated import SimulatedRig
     from inmateria.surrogates.brainspy import read_brainspy_model
@@ -37,6 +37,7 @@ _HOMES = {
     "Terminal": "inmateria.devices.device",
     "DopantNetwork": "inmateria.devices.dopant.network",
     "DopantParameters": "inmateria.devices.dopant.parameters",
+    "Connection": "inmateria.devices.layered",
     "Layered": "inmateria.devices.layered",
     "load_device": "inmateria.data.device_file",
     "save_device": "inmateria.data.device_file",
@@ -62,6 +63,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Connection",
     "Device",
     "DopantNetwork",
     "DopantParameters",
