@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from inmateria.errors import ConvergenceError, ParameterError
 
 if TYPE_CHECKING:
+    from inmateria.devices.dopant.hopping_device import HoppingDevice
     from inmateria.devices.dopant.kmc import MonteCarlo, Progress
-    from inmateria.devices.dopant.network import DopantNetwork
 
 FloatArray = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ class Accuracy:
 
 
 def measure_accuracy(
-    device: DopantNetwork,
+    device: HoppingDevice,
     *,
     points: int = POINTS,
     standard_error: float = STANDARD_ERROR,
@@ -196,7 +196,7 @@ def _limits(truth: MonteCarlo) -> dict[str, int]:
     }
 
 
-def _solve(device: DopantNetwork, voltage: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+def _solve(device: HoppingDevice, voltage: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Currents (zero where there are none), and which points the engine could solve."""
     points = len(voltage)
     solved = np.ones(points, dtype=bool)

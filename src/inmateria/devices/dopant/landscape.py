@@ -30,7 +30,7 @@ from inmateria.errors import NotFiniteError, ParameterError, ShapeError
 
 if TYPE_CHECKING:
     from inmateria.devices.dopant.geometry import Geometry
-    from inmateria.devices.dopant.network import DopantNetwork
+    from inmateria.devices.dopant.hopping_device import HoppingDevice
 
 FloatArray = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Landscape:
 
 
 def landscape(
-    device: DopantNetwork,
+    device: HoppingDevice,
     voltage: ArrayLike,
     xy_nm: ArrayLike,
     *,
@@ -122,7 +122,7 @@ def landscape(
     )
 
 
-def site_energy_ev(device: DopantNetwork, voltage: ArrayLike) -> FloatArray:
+def site_energy_ev(device: HoppingDevice, voltage: ArrayLike) -> FloatArray:
     """Energy E_i of a hole on every acceptor at the mean occupations of the others.
 
     Includes the site's disorder and leaves out its own charge: what the engines solve
@@ -145,13 +145,13 @@ def site_energy_ev(device: DopantNetwork, voltage: ArrayLike) -> FloatArray:
     )
 
 
-def _driven(device: DopantNetwork) -> list[int]:
+def _driven(device: HoppingDevice) -> list[int]:
     """Electrodes that the last axis of a voltage runs over; the outputs are at 0 V."""
     return [i for i in range(device.model.n_electrodes) if f"e{i}" not in device.outputs]
 
 
 def _coulomb_ev(
-    device: DopantNetwork, xy_nm: FloatArray, centre_nm: FloatArray, core_nm: float
+    device: HoppingDevice, xy_nm: FloatArray, centre_nm: FloatArray, core_nm: float
 ) -> FloatArray:
     """(n_points, n_centres) eV of a hole and a hole at each centre, level inside the core."""
     distance = np.hypot(*(xy_nm[:, None, :] - centre_nm[None, :, :]).transpose(2, 0, 1))
@@ -163,7 +163,7 @@ def _coulomb_ev(
     return np.asarray(kt * device.model.kt_ev)
 
 
-def _plan(device: DopantNetwork) -> Geometry:
+def _plan(device: HoppingDevice) -> Geometry:
     plan = device.geometry
     if plan is None:
         raise ParameterError(

@@ -47,8 +47,8 @@ class DopantNetwork:
     outputs : sequence of int or str
         Electrodes where the current is measured, by number or name.
     engine : str
-        ``"meanfield"`` (any size), ``"exact"`` (at most 9 acceptors) or ``"kmc"``
-        (Monte Carlo, any size).
+        ``"meanfield"``, ``"correlated"`` (slower, closer to the truth), ``"kmc"``
+        (Monte Carlo) or ``"exact"`` (at most 9 acceptors); see docs/fidelity.md.
     engine_settings : mapping, optional
         Settings of that engine, by name.
     ranges : mapping of str to (float, float), optional
