@@ -180,7 +180,7 @@ class KineticMonteCarlo:
         """
         raise ParameterError(
             "engine 'kmc' has no exact gradient: its currents carry noise; use an engine that has "
-            "one, engine='meanfield' or engine='exact'"
+            "one, such as engine='correlated' or engine='meanfield'"
         )
 
     def samples(
