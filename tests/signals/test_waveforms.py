@@ -38,7 +38,8 @@ def test_a_ramp_never_exceeds_its_slew_and_arrives(ends, slew, rate):
 @given(volts, volts)
 def test_a_ramp_takes_no_longer_than_its_slew_demands(start, stop):
     n = ramp([start], [stop], rate=RATE, slew_v_per_s=200).shape[1]
-    assert (n - 1) * 200 / RATE < abs(stop - start) or n == 0
+    # one sample more only where rounding makes 57 of 56.000000000000007 steps
+    assert (n - 1) * 200 / RATE <= abs(stop - start) * (1 + 1e-12) or n == 0
 
 
 def test_terminals_move_straight_and_arrive_together():

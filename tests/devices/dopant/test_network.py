@@ -132,7 +132,7 @@ def test_bad_voltages(device, voltage, error, says):
         ({"outputs": (0, "e0")}, TerminalError, "twice"),
         ({"outputs": ()}, TerminalError, "no output"),
         ({"outputs": tuple(range(8))}, ParameterError, "at least one to drive"),
-        ({"engine": "magic"}, ParameterError, "meanfield, exact"),
+        ({"engine": "magic"}, ParameterError, "meanfield, correlated, exact, kmc"),
         ({"engine": "exact"}, ParameterError, "at most 9"),
         ({"seed": -1}, ParameterError, "whole number"),
         ({"seed": 1.5}, ParameterError, "whole number"),
