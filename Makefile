@@ -45,6 +45,9 @@ format: $(STAMP)
 
 benchmarks: $(STAMP)
 	$(BIN)/python -m benchmarks.demo_parts
+	$(BIN)/python -m benchmarks.hopping
+	$(BIN)/python -m benchmarks.fidelity
+	$(BIN)/python -m benchmarks.fidelity times
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -5,7 +5,7 @@
 Finds control voltages that make the embedded device an XOR gate, prints its truth
 table, and draws what a real device never shows: the potential landscape, the mean
 occupation of every acceptor and the paths of the current for the inputs 00, 01, 10
-and 11, and how they change from 00. Half a minute on two cores.
+and 11, and how they change from 00.
 """
 
 from __future__ import annotations

@@ -39,10 +39,20 @@ def test_agrees_with_schur(size, decades):
     np.testing.assert_array_equal(found, found.T)
 
 
-def test_an_unstable_matrix_is_refused():
+@pytest.mark.parametrize("scale", [1.0, 1e100, 1e300])
+@pytest.mark.parametrize("growth", [1e-3, 0.1, 3.0])
+def test_an_unstable_matrix_is_refused(growth, scale):
+    # large noise overflows to infinity, and to infinity less infinity, at different rounds
     matrix = stable(12, decades=1, seed=0)
-    matrix += (0.1 - np.linalg.eigvals(matrix).real.max()) * np.eye(12)
-    assert not solve(matrix, np.eye(12))[1]
+    matrix += (growth - np.linalg.eigvals(matrix).real.max()) * np.eye(12)
+    assert not solve(matrix, scale * np.eye(12))[1]
+
+
+def test_what_is_not_a_number_is_refused():
+    matrix = stable(12, decades=1, seed=0)
+    noise = np.eye(12)
+    noise[3, 3] = np.nan
+    assert not solve(matrix, noise)[1]
 
 
 @pytest.mark.parametrize("size", [1, 3, 30])

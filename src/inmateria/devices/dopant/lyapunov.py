@@ -95,11 +95,15 @@ def multiply(A, B, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def add_lower(A, B, C):  # type: ignore[no-untyped-def]
-    """C <- C + A B for a product known to be symmetric; its largest entry and that of C."""
+    """C <- C + A B for a product known to be symmetric.
+
+    Returns the product's largest entry, that of C, and the sum of C's: a maximum
+    passes over NaN, a sum does not.
+    """
     size = A.shape[0]
     whole = size - size % 4
     row = np.empty(size)
-    added, largest = 0.0, 0.0
+    added, largest, total = 0.0, 0.0, 0.0
     for i in range(size):
         for j in range(i + 1):
             row[j] = 0.0
@@ -115,10 +119,11 @@ def add_lower(A, B, C):  # type: ignore[no-untyped-def]
             C[i, j] += row[j]
             added = max(added, abs(row[j]))
             largest = max(largest, abs(C[i, j]))
+            total += abs(C[i, j])
     for i in range(size):
         for j in range(i):
             C[j, i] = C[i, j]
-    return added, largest
+    return added, largest, total
 
 
 @compiled
@@ -158,8 +163,8 @@ def balance(M, D, C, A, T, X, pivot):  # type: ignore[no-untyped-def]
     for _ in range(MOST_ROUNDS):
         multiply(A, C, X)
         transpose(A, T)
-        added, largest = add_lower(X, T, C)
-        if not math.isfinite(largest):
+        added, largest, total = add_lower(X, T, C)
+        if not math.isfinite(total):
             return False
         if added <= LAST * largest:
             return True
