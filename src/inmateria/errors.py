@@ -34,6 +34,22 @@ class SlewLimitError(InMateriaError, ValueError):
     """A waveform moves a terminal faster than allowed."""
 
 
+class FrequencyPlanError(InMateriaError, ValueError):
+    """Tones that cannot be played or told apart; `nearest` is a plan that could be, or None."""
+
+    def __init__(self, message: str, *, nearest: object = None) -> None:
+        super().__init__(message)
+        self.nearest = nearest
+
+
+class UndefinedGradientError(InMateriaError, ArithmeticError):
+    """An output was clipped, dead or drifting: there is no gradient to be had from it."""
+
+
+class CalibrationError(InMateriaError, ArithmeticError):
+    """A chain's response could not be measured well enough to correct for it."""
+
+
 class ConvergenceError(InMateriaError, ArithmeticError):
     """A solve did not reach its tolerance; its result is never returned as an answer."""
 

@@ -107,6 +107,7 @@ class Guard:
         if isinstance(rig, KnowsItsVoltage):
             self._last = np.array(rig.held_voltage)
         self._in_flight: FloatArray | None = None
+        self._n_played = 0
         self._stop: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -152,6 +153,11 @@ class Guard:
         if isinstance(self._rig, KnowsItsVoltage):
             return np.array(self._rig.held_voltage)
         return np.asarray((self._in_flight.min(axis=1) + self._in_flight.max(axis=1)) / 2)
+
+    @property
+    def played_s(self) -> float:
+        """Time that the rig has played through this guard, ramps included, s."""
+        return self._n_played / self.rate
 
     def describe(self) -> dict[str, Any]:
         """The rig's description, with the limits under ``"guard"``."""
@@ -302,6 +308,7 @@ class Guard:
             self._in_flight = np.column_stack([possible, block])
             reading = np.asarray(self._rig.play(block))
             self._last, self._in_flight = block[:, -1].copy(), None
+            self._n_played += block.shape[1]
             due = (len(self.outputs), block.shape[1])
             if reading.shape == due:
                 recorded.append(reading)
