@@ -67,13 +67,18 @@ class Gradient:
         """
         if self.defined.all():
             return self
-        where = tuple(np.argwhere(~self.defined)[0])
-        count = int((~self.defined).sum())
-        raise UndefinedGradientError(
-            f"output {where[-1]} is {self.problem[where]} at operating point "
-            f"{', '.join(map(str, where[:-1])) or 0} ({count} of {self.problem.size} readings): "
-            f"no gradient; {_FIX[str(self.problem[where])]}"
-        )
+        raise UndefinedGradientError(undefined(self.problem))
+
+
+def undefined(problem: NDArray[np.str_]) -> str:
+    """What is wrong first, and what to do, for problems (..., n_outputs)."""
+    where = tuple(np.argwhere(problem != FINE)[0])
+    count = int((problem != FINE).sum())
+    return (
+        f"output {where[-1]} is {problem[where]} at operating point "
+        f"{', '.join(map(str, where[:-1])) or 0} ({count} of {problem.size} readings): "
+        f"no gradient; {_FIX[str(problem[where])]}"
+    )
 
 
 _FIX = {

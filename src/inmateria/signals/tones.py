@@ -19,7 +19,10 @@ from inmateria.signals.waveforms import Waveform, plateaus
 FloatArray = NDArray[np.float64]
 
 _ROUNDING = 1e-6
-_RISE_SHARE = 0.5  # of the wait: tones grow over it, so that their start is no step
+# Shares of the wait in which tones grow, and in which they fall again behind the window, so that
+# neither their start nor their end is a step.
+_RISE_SHARE = 0.5
+_FALL_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +104,11 @@ class TonePlan:
         return self.n_wait / self.rate
 
     @property
+    def n_fall(self) -> int:
+        """Samples behind the window in which the tones end; the last one is without tones."""
+        return max(1, round(_FALL_SHARE * self.n_wait))
+
+    @property
     def time_s(self) -> FloatArray:
         """Times of a window's samples, (n_samples,) s."""
         return np.arange(self.n_samples) / self.rate
@@ -117,17 +125,20 @@ class TonePlan:
 
     @cached_property
     def excitation(self) -> FloatArray:
-        """Voltages on top of an operating point, (n_groups, n_controls, n_wait + n_samples) V.
+        """Voltages on top of an operating point, (n_groups, n_controls, n) V.
 
-        Within the wait the tones grow as a raised cosine.
+        n = n_wait + n_samples + n_fall. The tones grow within the wait and fall
+        behind the window, both as a raised cosine.
         """
-        sample = np.arange(-self.n_wait, self.n_samples)
+        sample = np.arange(-self.n_wait, self.n_samples + self.n_fall)
         cycle = np.outer(self.frequency_hz, sample / self.rate)
         tones = self.amplitude_v[:, None] * np.sin(2 * np.pi * cycle + self.phase[:, None])
         n_rise = int(_RISE_SHARE * self.n_wait)
-        rise = np.ones(sample.size)
-        rise[:n_rise] = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_rise) + 1) / (n_rise + 1))
-        tones *= rise
+        envelope = np.ones(sample.size)
+        envelope[:n_rise] = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_rise) + 1) / (n_rise + 1))
+        fall = np.arange(1, self.n_fall + 1) / self.n_fall
+        envelope[-self.n_fall :] = 0.5 + 0.5 * np.cos(np.pi * fall)
+        tones *= envelope
         return np.stack([np.where((self.group == g)[:, None], tones, 0) for g in self.groups])
 
     @property
@@ -150,7 +161,7 @@ class TonePlan:
         ----------
         points : (n_points, n_terminals) array, V
         terminals : (n_controls,) array of int
-            Row of the waveform that each control drives.
+            Row of the waveform that each tone drives; a terminal may carry several.
         start, slew_v_per_s, ramp_s
             As in `plateaus`.
 
@@ -168,19 +179,21 @@ class TonePlan:
         base = plateaus(
             np.repeat(targets, self.n_groups, axis=0),
             rate=self.rate,
-            hold_s=self.duration_s,
+            hold_s=(self.n_samples + self.n_fall) / self.rate,
             settle_s=self.wait_s,
             start=start,
             slew_v_per_s=slew_v_per_s,
             ramp_s=ramp_s,
         )
-        voltage = base.voltage.copy()
-        last = np.flatnonzero(np.diff(base.segment, append=-1) != 0)
-        last = last[base.segment[last] >= 0]
-        length = self.n_wait + self.n_samples
-        for k, stop in enumerate(last):
-            voltage[rows, stop + 1 - length : stop + 1] += self.excitation[k % self.n_groups]
-        return Waveform(voltage=voltage, segment=base.segment, rate=base.rate)
+        voltage, segment = base.voltage.copy(), base.segment.copy()
+        held = np.flatnonzero(segment >= 0).reshape(-1, self.n_samples + self.n_fall)
+        for k, samples in enumerate(held):
+            first, stop = samples[0] - self.n_wait, samples[-1] + 1
+            group = k % self.n_groups
+            for m in self.members(group):
+                voltage[rows[m], first:stop] += self.excitation[group, m]
+        segment[held[:, self.n_samples :]] = -1
+        return Waveform(voltage=voltage, segment=segment, rate=base.rate)
 
     def windows(self, recording: ArrayLike, waveform: Waveform) -> FloatArray:
         """Windows cut out of a recording of `waveform`.
