@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from inmateria.report.canvas import HIGH, INK, LOW, MUTED, TRACE, draw
+from inmateria.report.canvas import HIGH, INK, LOW, MUTED, THIRD, TRACE, draw
 
 ERRORS = 2
 """Standard errors that the band reaches to either side."""
@@ -23,6 +26,7 @@ def draw_gradient_history(
     standard_error: ArrayLike,
     *,
     controls: Sequence[str],
+    descent_ratio: ArrayLike | None = None,
     restarts: Sequence[int] = (),
     name: str = "gradient-history",
 ) -> str:
@@ -31,7 +35,8 @@ def draw_gradient_history(
     One panel a control: the mean over the operating points with a band of two
     standard errors of that mean, over the range that single operating points
     cover. The last panel shows the ratio of gradient to standard error, both as
-    root mean square over operating points: noise alone gives 1. Of more than
+    root mean square over operating points, a line for each control: noise alone
+    gives 1. Of more than
     200 iterations every second or third is drawn.
 
     Parameters
@@ -40,6 +45,9 @@ def draw_gradient_history(
     gradient, standard_error : (n_iterations, n_points, n_controls) arrays, nA/V
         Of the output that the task reads; NaN where it was not measured.
     controls : terminal names
+    descent_ratio : (n_iterations,) array, optional
+        Length of the loss gradient over that of its standard errors: whether a
+        step went down.
     restarts : sequence of int
         Iterations at which a search began again elsewhere.
     """
@@ -54,6 +62,7 @@ def draw_gradient_history(
     size, noise = np.sqrt((value**2).mean(axis=1)), np.sqrt((error**2).mean(axis=1))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(noise > 0, size / noise, np.nan)
+    down = None if descent_ratio is None else np.asarray(descent_ratio, dtype=np.float64)[::every]
     marker = "o" if step.size <= 40 else None
     n_panels = len(controls) + 1
     n_columns = min(n_panels, 4 if n_panels > 6 else 3)
@@ -84,17 +93,17 @@ def draw_gradient_history(
             else:
                 axes.set_ylabel("dI/dV (nA/V)")
         last = panels[len(controls)]
-        last.plot(step, ratio, color=TRACE, linewidth=0.8)
-        overall = np.sqrt((size**2).mean(axis=1)) / np.sqrt((noise**2).mean(axis=1))
-        last.plot(step, overall, color=LOW, linewidth=1.6)
+        last.plot(step, ratio, color=LOW, linewidth=0.8)
+        if down is not None:
+            last.plot(step, down, color=THIRD, linewidth=1.4)
         last.axhline(1, color=HIGH, linewidth=1.0, dashes=(4, 3))
         last.set_yscale("log")
         last.yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
         last.yaxis.set_minor_formatter(NullFormatter())
-        shown = ratio[np.isfinite(ratio)]
+        shown = ratio if down is None else np.concatenate([ratio.ravel(), down])
+        shown = shown[np.isfinite(shown) & (shown > 0)]
         last.set_ylim(min(0.5, shown.min(initial=1)), max(10.0, 1.5 * shown.max(initial=1)))
         last.set_title("signal / noise", loc="left", fontweight="bold")
-        last.set_title("1 is noise alone", loc="right", color=HIGH, fontsize=8)
         for axes in panels[n_panels:]:
             axes.set_visible(False)
         for axes in panels[:n_panels]:
@@ -104,6 +113,16 @@ def draw_gradient_history(
             axes.set_xlabel("iteration")
             axes.tick_params(labelbottom=True)
         panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        marks: list[Artist] = [
+            Line2D([], [], color=LOW, label="mean of the operating points"),
+            Patch(color=LOW, alpha=0.4, linewidth=0, label="\u00b1 2 standard errors"),
+            Patch(color=TRACE, alpha=0.28, linewidth=0, label="range of the operating points"),
+            Line2D([], [], color=HIGH, dashes=(4, 3), linewidth=1, label="noise alone"),
+        ]
+        if down is not None:
+            marks.append(Line2D([], [], color=THIRD, label="loss gradient"))
+        figure.legend(handles=marks, loc="outside lower center", ncols=len(marks),
+                      columnspacing=1.2, handlelength=1.6)  # fmt: skip
 
     listed = "; ".join(
         f"{control} {_short(mean[:, k])} nA/V, {_short(ratio[:, k])} times the noise"
@@ -111,7 +130,7 @@ def draw_gradient_history(
     )
     return draw(
         paint,
-        size=(0.5 + 2.5 * n_columns, 0.4 + 1.75 * n_rows),
+        size=(0.5 + 2.5 * n_columns, 0.65 + 1.75 * n_rows),
         name=name,
         alt=f"Gradient by iteration, mean over operating points: {listed}",
     )

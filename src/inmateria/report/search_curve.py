@@ -21,6 +21,7 @@ def draw_search_curve(
     quality: ArrayLike,
     *,
     device_s: ArrayLike,
+    kept: int | None = None,
     quality_label: str = "margin (nA)",
     goal: float | None = None,
     restarts: Sequence[int] = (),
@@ -39,6 +40,9 @@ def draw_search_curve(
         Margin (nA) or accuracy of each iteration, in the unit of `quality_label`.
     device_s : (n_iterations,) array, s
         Time that the rig had played by then.
+    kept : int, optional
+        Position of the iteration whose controls were kept; by default the one
+        with the lowest loss.
     goal : float, optional
         Quality to exceed.
     restarts : sequence of int
@@ -48,8 +52,8 @@ def draw_search_curve(
     each, good = np.asarray(loss, dtype=np.float64), np.asarray(quality, dtype=np.float64)
     spent = np.asarray(device_s, dtype=np.float64)
     best = np.fmin.accumulate(each)
-    # Where the best loss so far was found: what stands there is what was kept.
-    kept = int(np.nanargmin(each)) if np.isfinite(each).any() else 0
+    lowest = int(np.nanargmin(each)) if np.isfinite(each).any() else 0
+    chosen = lowest if kept is None else kept
 
     def paint(figure: Figure) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.35, 1.0))
@@ -58,12 +62,12 @@ def draw_search_curve(
                    label="each iteration")  # fmt: skip
         above.plot(step, best, color=LOW, linewidth=1.8, drawstyle="steps-post",
                    label="lowest so far")  # fmt: skip
-        above.plot(step[kept], each[kept], "D", color=INK, markersize=4.5, label="kept")
+        above.plot(step[chosen], each[chosen], "D", color=INK, markersize=4.5, label="kept")
         above.set_ylabel("loss")
         _loss_axis(above, each)
         above.legend(loc="upper right", ncols=3, handlelength=1.6, columnspacing=1.2)
         below.plot(step, good, color=LOW, linewidth=1.2, marker=marker, markersize=2.5)
-        below.plot(step[kept], good[kept], "D", color=INK, markersize=4.5)
+        below.plot(step[chosen], good[chosen], "D", color=INK, markersize=4.5)
         if goal is not None:
             below.axhline(goal, color=HIGH, linewidth=1.0, dashes=(4, 3))
             below.set_title(f"goal {goal:g}", loc="right", color=HIGH, fontsize=8)
@@ -79,8 +83,8 @@ def draw_search_curve(
         _seconds(above, step, spent)
 
     say = f"{step.size} iterations, {spent[-1]:.3g} s on the device"
-    ends = f"lowest loss {np.nanmin(best):.3g} at iteration {step[kept]:.0f}"
-    there = f"{quality_label} {good[kept]:.3g} there"
+    ends = f"lowest loss {each[lowest]:.3g} at iteration {step[lowest]:.0f}"
+    there = f"kept iteration {step[chosen]:.0f} with {quality_label} {good[chosen]:.3g}"
     return draw(
         paint,
         size=(5.4, 4.2),
