@@ -12,6 +12,7 @@ from inmateria.report.device_section import device_section
 from inmateria.report.inside_section import inside_section
 from inmateria.report.page import Listing, Page, Section
 from inmateria.report.scoreboard import count_line
+from inmateria.report.sphere_section import sphere_section
 from inmateria.report.surrogate_section import surrogate_section
 from inmateria.report.task_sections import (
     ring_section,
@@ -129,17 +130,21 @@ def label(device: Device) -> str:
 
 
 def _task_sections(
-    found: Sequence[Verification], device: Device, *, again: Mapping[str, int] | None = None
+    found: Sequence[Verification],
+    device: Device,
+    *,
+    again: Mapping[str, int] | None = None,
+    predicted_by: str = "surrogate",
 ) -> list[Section]:
     gates = [v for v in found if v.criterion in ("margin", "flatness")]
-    rings = [v for v in found if v.criterion == "threshold" and len(v.inputs) == 2]
+    shells = [v for v in found if v.criterion == "threshold"]
     n_sigma = found[0].n_sigma
     note = (
         "margin: lowest high minus highest low, for TRUE and FALSE what is left of the allowed "
         f"spread. A gate is verified when its margin exceeds {n_sigma:g} times the scatter of its "
         "levels over repetitions (TRUE and FALSE: when the spread stays within the tolerance), a "
-        "ring when enough test points are on their side of the threshold. predicted: by the "
-        "surrogate. accuracy: of single holds."
+        "ring or sphere when enough test points are on their side of the threshold. predicted: by "
+        f"the {predicted_by}. accuracy: of single holds."
     )
     if again:
         listed = ", ".join(f"{task} {count} x" for task, count in again.items())
@@ -147,7 +152,8 @@ def _task_sections(
     sections = [scoreboard_section([row_of(v) for v in found], note=note)]
     if gates:
         sections.append(strips_section(gates))
-    return [*sections, *(ring_section(v, device) for v in rings)]
+    drawn = (ring_section if len(v.inputs) == 2 else sphere_section for v in shells)
+    return [*sections, *(draw(v, device) for draw, v in zip(drawn, shells, strict=True))]
 
 
 def _inside(found: Sequence[Verification], device: Device) -> list[Section]:

@@ -57,8 +57,8 @@ class FitSettings(Configuration):
     seed: int = Field(default=0, ge=0)
 
 
-class TrainSettings(Configuration):
-    """Which inputs, and how control voltages are searched."""
+class TaskSettings(Configuration):
+    """Which terminals are inputs, and what a task demands."""
 
     inputs: tuple[str, ...] | Literal["auto"] | None = None
     min_margin_na: float = Field(default=2.0, ge=0)
@@ -66,6 +66,14 @@ class TrainSettings(Configuration):
     min_accuracy: float = Field(default=0.9, gt=0, le=1)
     ring_training_points: int = Field(default=60, ge=2)
     ring_test_points: int = Field(default=200, ge=2)
+    sphere_inputs: tuple[str, str, str] | None = None
+    sphere_training_points: int = Field(default=300, ge=2)
+    sphere_test_points: int = Field(default=1000, ge=2)
+
+
+class TrainSettings(TaskSettings):
+    """How control voltages are searched on a surrogate."""
+
     restarts: int = Field(default=64, ge=1)
     steps: int = Field(default=300, ge=1)
     threads: int = Field(default=1, ge=1)

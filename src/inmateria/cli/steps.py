@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from inmateria.cli.devices import open_rig
 from inmateria.cli.progress import step
-from inmateria.cli.tasks import RING, make_task, task_names
+from inmateria.cli.tasks import RING, SPHERE, make_task, task_names
 from inmateria.data.designs import Plateaus, Sinusoids, Triangles
 from inmateria.data.sampling import sample
 from inmateria.errors import StorageError
@@ -79,9 +79,11 @@ def _search(settings: TrainSettings, names: Sequence[str], device: Device) -> li
     descent = Descent(restarts=settings.restarts, steps=settings.steps)
     inputs = _fixed_inputs(settings, device)
     solutions: dict[str, Solution] = {}
-    if inputs is None:
+    # The sphere has three inputs, named in the settings.
+    of_pairs = [name for name in task_names(names) if name != SPHERE]
+    if inputs is None and of_pairs:
         # A search compares pairs by tasks that share their points: the gates, else the ring.
-        searched = [name for name in task_names(names) if name != RING] or [RING]
+        searched = [name for name in of_pairs if name != RING] or [RING]
 
         def make_tasks(pair: tuple[str, ...]) -> list[Task]:
             return [make_task(name, device, inputs=pair, settings=settings) for name in searched]
@@ -97,7 +99,7 @@ def _search(settings: TrainSettings, names: Sequence[str], device: Device) -> li
         inputs = found.inputs
         solutions = dict(zip(searched, found.solutions, strict=True))
     missing = [name for name in task_names(names) if name not in solutions]
-    tasks = [make_task(name, device, inputs=inputs, settings=settings) for name in missing]
+    tasks = [make_task(name, device, inputs=inputs or (), settings=settings) for name in missing]
     if tasks:
         with step("training") as report:
             trained = train_all(

@@ -86,13 +86,15 @@ def _strip(v: Verification) -> Picture:
     worst = int(np.argmax(np.abs(v.disagreement_na)))
     state = "".join(str(int(bit)) for bit in v.states[worst])
     disagreement = f"{v.disagreement_na[worst]:+.2f} nA from the prediction at {state}"
-    return Picture(svg, "; ".join([what, disagreement, _volts(v.controls), *v.reasons]))
+    return Picture(svg, "; ".join([what, disagreement, volts_of(v.controls), *v.reasons]))
 
 
 def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section:
     """The ring's points over the steady-state response of `device` at the found controls."""
     names = [t.name for t in device.terminals]
-    x, y = (_axis(v.points[:, i], device.terminals[names.index(v.inputs[i])]) for i in range(2))
+    x, y = (
+        axis_beyond(v.points[:, i], device.terminals[names.index(v.inputs[i])]) for i in range(2)
+    )
     voltage = np.zeros((N_GRID, N_GRID, len(names)))
     for name, volts in v.controls.items():
         voltage[..., names.index(name)] = volts
@@ -114,18 +116,18 @@ def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section
         f"{verdict}: {v.accuracy:.1%} of the test points on their side of "
         f"{v.threshold_na:.3g} nA, a threshold chosen on the training points. Points: measured, "
         "noise on; background: the output over the plane of the inputs without noise. "
-        f"{_volts(v.controls)}"
+        f"{volts_of(v.controls)}"
     )
     return Section("Ring", [Picture(svg, "; ".join([caption, *v.reasons]))])
 
 
-def _axis(points: FloatArray, terminal: Terminal) -> FloatArray:
+def axis_beyond(points: FloatArray, terminal: Terminal) -> FloatArray:
     """Voltages a little beyond the points, inside the terminal's range."""
     spare = 0.06 * float(np.ptp(points))
     low = max(float(points.min()) - spare, terminal.low_v)
     return np.linspace(low, min(float(points.max()) + spare, terminal.high_v), N_GRID)
 
 
-def _volts(controls: Mapping[str, float]) -> str:
+def volts_of(controls: Mapping[str, float]) -> str:
     # No-break spaces: a line must not end between a name and its voltage.
     return ", ".join(f"{name}\u00a0{volts:+.3f}\u00a0V" for name, volts in controls.items())
