@@ -38,6 +38,7 @@ _OWN = 0.1
 """Expected size of what one control's coefficients differ from the others'."""
 
 _DELAY_STEP = 0.3  # rad at high_hz, between delays that are tried
+_MOST_LOSS = 5.0  # in log gain
 _WORST_ERROR = 0.1
 _SLEW_SHARE = 0.8
 _LOWEST_CYCLES = 5
@@ -305,7 +306,9 @@ def _fit(
     for o in range(n_outputs):
         trials[:, o * _N_COEFFICIENTS + 2] = turns
     best = int(np.argmin([(residual(trial) ** 2).sum() for trial in trials]))
-    found = minimise(residual, trials[best], method="lm")
+    # Beyond these no chain can be told from a missing response; unbounded, noise alone runs away.
+    most = np.tile([_MOST_LOSS, _MOST_LOSS, np.inf, np.pi], n_outputs + n)
+    found = minimise(residual, trials[best], bounds=(-most, most), method="trf")
     covariance = np.linalg.pinv(found.jac.T @ found.jac)
     value = coefficients(found.x)
     uncertain = np.empty((n_outputs, n, 2))

@@ -34,7 +34,8 @@ from inmateria.signals.tones import TonePlan
 
 OnProblem = Literal["raise", "flag"]
 
-_LARGEST_STEP = 4.0
+_DOUBLINGS = 5
+_STANDS_OUT = 6.0  # standard errors of the third harmonic's mean power
 _SLEW_SHARE = 0.95
 
 
@@ -144,11 +145,13 @@ class Homodyne:
     def adapt(self, voltage: ArrayLike) -> Homodyne:
         """The same estimator with amplitudes at which noise and curvature err alike.
 
-        The noise of a derivative falls as s / a, the bias from the third
-        derivative grows as c a^2 and is read from the third harmonic, which is a
-        third of it. s^2 / a^2 + c^2 a^4 is least at a = (s^2 / 2 c^2)^(1/6). Each
-        control gets its own amplitude, at most four times larger or smaller than
-        before, inside its range and within the guard's slew.
+        The noise of a derivative falls as s / a. The bias from the third
+        derivative grows as c a^2 and is three times the third harmonic over a,
+        which is looked for at doubled amplitudes until it stands out of the
+        noise. s^2 / a^2 + c^2 a^4 is least at a = (s^2 / 2 c^2)^(1/6), where the
+        bias is the noise over the root of two. Each control gets its own
+        amplitude, inside its range and within the guard's slew, and no larger
+        than was looked at.
 
         Parameters
         ----------
@@ -162,26 +165,39 @@ class Homodyne:
         """
         points = check_voltage(self.rig.terminals, voltage)
         points = points.reshape(-1, points.shape[-1])
-        reading = self.lockin.measure(points).require_defined()
-        a = self.plan.amplitude_v
-        if np.isnan(reading.third).all(axis=(0, 1)).any():
+        if 3 * self.plan.frequency_hz.max() >= self.plan.rate / 2:
             raise ParameterError(
                 f"the third harmonic of {self.plan.frequency_hz.max():g} Hz lies above half the "
                 f"rate, {self.plan.rate / 2:g} Hz: curvature cannot be measured; plan lower tones"
             )
-        noise = np.sqrt(np.nanmean(reading.sigma**2, axis=(0, 1)))
-        harmonic = np.nanmean(np.abs(reading.third) ** 2, axis=(0, 1))
-        # |third|^2 carries the noise of X and of Y. Not resolved, it is taken as one sigma.
-        bias = 3 * np.sqrt(np.maximum(harmonic - 2 * noise**2, noise**2 / len(points)))
-        # s = noise and c = bias / a^3 in units of current; s / a = c a^2 / sqrt(2) at the best.
-        factor = (noise**2 / (2 * np.maximum(bias, 1e-300) ** 2)) ** (1 / 6)
-        factor = np.clip(np.where(noise > 0, factor, 1.0), 1 / _LARGEST_STEP, _LARGEST_STEP)
         fastest = 2 * np.pi * self.plan.frequency_hz
-        amplitude = np.minimum(factor * a, _SLEW_SHARE * self.rig.slew_v_per_s / fastest)
-        amplitude = np.minimum(amplitude, np.maximum(self._room(points), a))
+        most = np.minimum(self._room(points), _SLEW_SHARE * self.rig.slew_v_per_s / fastest)
+        amplitude = np.minimum(self.plan.amplitude_v, most)
+        noise = np.zeros(amplitude.shape)
+        curvature = np.full(amplitude.shape, np.nan)
+        for doubling in range(_DOUBLINGS):
+            reading = self._with(amplitude).lockin.measure(points).require_defined()
+            if doubling == 0:
+                noise = np.sqrt(np.nanmean(reading.sigma**2, axis=(0, 1)))
+            power = np.nanmean(np.abs(reading.third) ** 2, axis=(0, 1)) - 2 * noise**2
+            n_read = reading.third[..., 0].size
+            found = np.isnan(curvature) & (power > _STANDS_OUT * 2 * noise**2 / np.sqrt(n_read))
+            # s and c in nA: the third harmonic is c a^3 / 3.
+            curvature[found] = (3 * np.sqrt(np.maximum(power, 0)) / amplitude**3)[found]
+            searched = np.isnan(curvature) & (amplitude < most)
+            if not searched.any():
+                break
+            amplitude = np.where(searched, np.minimum(2 * amplitude, most), amplitude)
+        with np.errstate(divide="ignore"):
+            best = (noise**2 / (2 * curvature**2)) ** (1 / 6)
+        best = np.where(np.isnan(curvature), amplitude, np.where(noise > 0, best, amplitude))
+        return self._with(np.minimum(best, most))
+
+    def _with(self, amplitude_v: FloatArray) -> Homodyne:
+        """The same with other amplitudes."""
         return Homodyne(
             self.rig,
-            replace(self.plan, amplitude_v=amplitude),
+            replace(self.plan, amplitude_v=amplitude_v),
             self.controls,
             calibration=self.calibration,
             on_problem=self._on_problem,

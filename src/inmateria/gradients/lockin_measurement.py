@@ -32,8 +32,8 @@ _SAMPLES_AT_ONCE = 400_000  # of a waveform: bounds the memory of many operating
 
 _DRIFT_SIGMA = 6.0
 _DRIFT_SHARE = 0.1
-"""A tone drifts when its change over half a window is six times what noise makes of it, and a
-tenth of the largest tone: the first keeps noise out, the second what does not matter."""
+"""Tones drift when their change over half a window exceeds what noise makes of it by six standard
+deviations, and is a tenth of the tones: the first keeps noise out, the second what is harmless."""
 
 _RANGE_ROUNDING_V = 1e-9
 
@@ -309,9 +309,13 @@ def _harmonic(remainder: Remainder, demodulator: Demodulator, order: int) -> Har
 def _drifts(
     window: FloatArray, amplitude: ComplexArray, changes: Columns, far: NoiseBins
 ) -> NDArray[np.bool_]:
-    """Whether some tone changes within the window, (n_points, n_outputs)."""
-    change = np.abs(changes.read(window))
-    largest = np.abs(amplitude).max(axis=-1, keepdims=True)
+    """Whether the tones change within the window, (n_points, n_outputs)."""
+    change = changes.read(window)
+    change = np.where(np.isfinite(change), np.abs(change), 0.0)
     noise = np.sqrt(far.variance(window))
-    beyond = (change > _DRIFT_SIGMA * noise) & (change > _DRIFT_SHARE * largest)
-    return np.asarray(beyond.any(axis=-1))
+    # Noise alone makes a root of chi-squared with two degrees of freedom a tone.
+    alarm = np.sqrt(2 * change.shape[-1]) + _DRIFT_SIGMA
+    changed = np.sqrt((change**2).sum(axis=-1))
+    by_noise = alarm * np.sqrt((noise**2).mean(axis=-1))
+    harmless = _DRIFT_SHARE * np.sqrt((np.abs(amplitude) ** 2).sum(axis=-1))
+    return np.asarray((changed > by_noise) & (changed > harmless))

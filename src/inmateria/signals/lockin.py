@@ -169,7 +169,7 @@ def least_squares(
         weight = np.sin(np.pi * (np.arange(n_samples) + 0.5) / n_samples)
     q, r = np.linalg.qr(weight[:, None] * model)
     diagonal = np.abs(np.diag(r))
-    if diagonal.min() < 1e-3 * diagonal.max():
+    if diagonal.min() < 0.02 * diagonal.max():
         raise FrequencyPlanError(
             f"a window of {n_samples / rate:g} s cannot tell these {f.size} tones apart"
             f"{' under a Hann taper' if taper == 'hann' else ''}; "
