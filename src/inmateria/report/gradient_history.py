@@ -55,13 +55,17 @@ def draw_gradient_history(
     step = np.asarray(iteration, dtype=np.float64)[::every]
     value = np.asarray(gradient, dtype=np.float64)[::every]
     error = np.asarray(standard_error, dtype=np.float64)[::every]
-    mean = value.mean(axis=1)
-    # Errors of different operating points are independent: they are different recordings.
-    error_of_mean = np.sqrt((error**2).mean(axis=1) / value.shape[1])
-    low, high = value.min(axis=1), value.max(axis=1)
-    size, noise = np.sqrt((value**2).mean(axis=1)), np.sqrt((error**2).mean(axis=1))
+    known = np.isfinite(value)
+    count = known.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(known, value, 0).sum(axis=1) / count
+        size = np.sqrt(np.where(known, value**2, 0).sum(axis=1) / count)
+        noise = np.sqrt(np.where(known, error**2, 0).sum(axis=1) / count)
+        # Errors of different operating points are independent: they are different recordings.
+        error_of_mean = noise / np.sqrt(count)
         ratio = np.where(noise > 0, size / noise, np.nan)
+    low = np.where(count > 0, np.where(known, value, np.inf).min(axis=1), np.nan)
+    high = np.where(count > 0, np.where(known, value, -np.inf).max(axis=1), np.nan)
     down = None if descent_ratio is None else np.asarray(descent_ratio, dtype=np.float64)[::every]
     marker = "o" if step.size <= 40 else None
     n_panels = len(controls) + 1
