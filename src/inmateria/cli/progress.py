@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -17,13 +18,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-Report = Callable[[int, int], None]
-"""Told how much is done and how much there is."""
+
+class Report(Protocol):
+    """Told how much is done, how much there is (0 where that is not known), and how it stands."""
+
+    def __call__(self, done: int, total: int, note: str = "", /) -> None: ...
 
 
 @contextmanager
 def step(title: str) -> Iterator[Report]:
-    """Show one step of a run; what it yields is called with (done, total)."""
+    """Show one step of a run; what it yields is called with (done, total, note)."""
     console = Console(stderr=True)
     if not console.is_terminal:
         started = time.perf_counter()
@@ -37,15 +41,16 @@ def step(title: str) -> Iterator[Report]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task(title, total=None, note="")
 
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def report(done: int, total: int, note: str = "", /) -> None:
+            bar.update(task, completed=done, total=total or None, note=note)
 
         yield report
 
 
-def _ignore(done: int, total: int) -> None:
+def _ignore(done: int, total: int, note: str = "", /) -> None:
     """Nobody is watching."""
