@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,13 @@ from inmateria.training.search_log import FINAL, NOTE, SearchLog
 _SAME_V = 1e-6  # below any converter's step, above what the threads of a BLAS may change
 
 __all__ = ["BestSoFar", "Progress", "Reading", "SearchEnded", "Stop", "TaskOnRig"]
+
+
+@runtime_checkable
+class CountsCalls(Protocol):
+    """An estimator that draws anew at each call: it has to know of those served from a log."""
+
+    call: int
 
 
 class TaskOnRig:
@@ -180,13 +187,15 @@ class TaskOnRig:
                 f"the estimator differentiates by {', '.join(estimator.controls)}, task "
                 f"{self.task.name} leaves the controls {', '.join(names)}; make one for these"
             )
-        answer, _ = self._request(
+        answer, replayed = self._request(
             "extract",
             setting,
             lambda: self.points.extract(setting, estimator),
             seconds=lambda: max(seconds, self._last_s.get(id(estimator), 0.0)),
         )
         self._last_s[id(estimator)] = float(answer["device_s"])
+        if replayed and isinstance(estimator, CountsCalls):
+            estimator.call += 1
         gradient = _gradient_of(answer, names)
         # Kept only where all points could be read; a clipped current is no reading.
         current = np.where(gradient.problem == CLIPPED, np.nan, gradient.current)
