@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inmateria.errors import UndefinedGradientError
+from inmateria.errors import ParameterError, UndefinedGradientError
 from inmateria.gradients.calibration import Calibration, calibrate
 from inmateria.gradients.finite_difference import FiniteDifference
 from inmateria.gradients.gradient import GradientEstimator
@@ -116,6 +116,11 @@ def homodyne(
 
 def homodyne_sequential(task_on_rig: TaskOnRig, *, seed: int, **options: Any) -> None:
     """`homodyne` with a window for each control in turn; the same options but `parallel`."""
+    if "parallel" in options:
+        raise ParameterError(
+            "homodyne-sequential modulates one control at a time; leave out parallel, or use "
+            "method 'homodyne'"
+        )
     homodyne(task_on_rig, seed=seed, parallel=False, **options)
 
 

@@ -63,7 +63,7 @@ class TaskLoss:
     def __call__(self, current: ArrayLike) -> FloatArray:
         """(..., n_points) nA to (...); infinite where a point has no current (NaN)."""
         y = np.asarray(current, dtype=np.float64)
-        known = np.isfinite(y).all(axis=-1)
+        known = np.asarray(np.isfinite(y).all(axis=-1))
         value = self._loss(torch.tensor(np.where(known[..., None], y, 0.0))).numpy()
         return np.where(known, value, np.inf)
 
@@ -123,7 +123,7 @@ def training_score(task: Task, current: ArrayLike) -> Score:
         If the task has test points and no threshold.
     """
     y = np.asarray(current, dtype=np.float64)
-    known = np.isfinite(y).all(axis=-1)
+    known = np.asarray(np.isfinite(y).all(axis=-1))
     filled = np.where(known[..., None], y, 0.0)
     if task.train.all():
         score = task.score(filled)

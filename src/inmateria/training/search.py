@@ -27,7 +27,9 @@ class Stop:
     loss : float, optional
         A reading with a loss below this.
     passed : bool
-        A reading that passes the task at its training points.
+        A reading that passes the task at its training points, and passes again
+        when its setting is read a second time: of many noisy readings one passes
+        by luck sooner or later.
     iterations : int, optional
         This many requests, whatever they gave.
     """

@@ -38,6 +38,9 @@ SCHEMA_VERSION = 1
 NOTE = "note"
 """Kind of an entry that is only to be read by people and reports."""
 
+CONFIRM = "confirm"
+"""Kind of a second reading of a setting that passed."""
+
 FINAL = "final"
 """Kind of the last entry: the winner, measured at all points of the task."""
 
@@ -61,7 +64,7 @@ class SearchLog:
     Raises
     ------
     StorageError
-        If the file exists and `resume` is off, is in use, or cannot be written.
+        If it holds requests and `resume` is off, is in use, or cannot be written.
     ConfigurationError
         If it belongs to another search.
     DataFileError, DataIntegrityError
@@ -78,18 +81,12 @@ class SearchLog:
         self._handle = -1
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | (0 if resume else os.O_EXCL)
-            self._handle = os.open(self.path, flags, 0o644)
-        except FileExistsError as error:
-            raise StorageError(
-                f"{self.path} exists; resume that search (resume=True, --resume), or name "
-                "another log"
-            ) from error
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise storage_error(self.path, error, fix="choose another place for the log") from error
         try:
             self._lock()
-            self._take_up()
+            self._take_up(resume=resume)
         except BaseException:
             self.close()
             raise
@@ -105,10 +102,8 @@ class SearchLog:
 
     def final(self, controls: list[float]) -> dict[str, Any] | None:
         """The logged last measurement of these controls, if there is one."""
-        for entry in reversed(self._finals):
-            if entry["controls"] == controls:
-                return entry
-        return None
+        same = [entry for entry in self._finals if entry["controls"] == controls]
+        return same[-1] if same else None
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Write an entry and bring it to the disk.
@@ -147,9 +142,11 @@ class SearchLog:
                 f"{self.path} is being written by another process; wait for it or name another log"
             ) from error
 
-    def _take_up(self) -> None:
+    def _take_up(self, *, resume: bool) -> None:
         head, entries, self._end = _read(self.path)
-        if head is None:
+        if head is None or not entries:
+            # Nothing was asked yet: refused options leave such a file, and nobody misses it.
+            self._end = 0
             self._cut()
             first = {
                 "schema": SCHEMA,
@@ -161,6 +158,11 @@ class SearchLog:
             self._write(_line(first), sync=True)
             sync_folder(self.path.parent)
             return
+        if not resume:
+            raise StorageError(
+                f"{self.path} holds {len(entries)} entries of a search; resume it (resume=True, "
+                "--resume), or name another log"
+            )
         _refuse_other(self.path, head["search"], self.header)
         for entry in entries:
             if entry["kind"] == FINAL:
@@ -199,7 +201,7 @@ def read_search_log(
         With ``search`` (what was given as header), ``software``, ``started_utc``.
     entries : tuple of dict
         In order; ``kind`` is ``"setup"``, ``"measure"``, ``"extract"``,
-        ``"note"`` or ``"final"``.
+        ``"confirm"``, ``"note"`` or ``"final"``.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -24,7 +25,7 @@ from inmateria.tasks.task import Task, control_terminals, output_index
 from inmateria.training.points_on_rig import PointsOnRig
 from inmateria.training.rig_loss import TaskLoss, training_score
 from inmateria.training.search import BestSoFar, Progress, Reading, SearchEnded, Stop
-from inmateria.training.search_log import FINAL, NOTE, SearchLog
+from inmateria.training.search_log import CONFIRM, FINAL, NOTE, SearchLog
 
 _SAME_V = 1e-6  # below any converter's step, above what the threads of a BLAS may change
 
@@ -146,10 +147,7 @@ class TaskOnRig:
         answer, replayed = self._request(
             "measure",
             settings,
-            lambda: {
-                "measurements": len(settings) * self.n_points,
-                "current_na": self.points.measure(settings),
-            },
+            lambda: self._levels(settings),
             seconds=lambda: self.points.seconds(settings),
         )
         current = np.array(answer["current_na"], dtype=np.float64)
@@ -309,7 +307,7 @@ class TaskOnRig:
             self._refuse_other(kind, asked, logged)
             answer = logged
         self._count(answer)
-        self.iterations += kind != "setup"
+        self.iterations += kind not in ("setup", CONFIRM)
         return answer, logged is not None
 
     def _finish(self, kind: str, answer: dict[str, Any], began: float) -> dict[str, Any]:
@@ -373,6 +371,8 @@ class TaskOnRig:
             self.spent_s,
             self.iterations,
         )
+        if found.passed and self.stop.passed:
+            found = replace(found, passed=self._passes_again(found.controls))
         if np.isfinite(found.loss) and found.beats(self.best):
             self.best = found
         self._lowest = min(self._lowest, float(loss.min()))
@@ -388,6 +388,22 @@ class TaskOnRig:
             }
         )
         return self.history[-1]
+
+    def _passes_again(self, controls: FloatArray) -> bool:
+        """Whether a second reading of a setting passes too."""
+        settings = controls[None]
+        answer, _ = self._request(
+            CONFIRM,
+            settings,
+            lambda: self._levels(settings),
+            seconds=lambda: self.points.seconds(settings),
+        )
+        current = np.array(answer["current_na"], dtype=np.float64)
+        return bool(training_score(self.task, current).passed[0])
+
+    def _levels(self, settings: FloatArray) -> dict[str, Any]:
+        current = self.points.measure(settings)
+        return {"measurements": current.size, "current_na": current}
 
     def _show_and_stop(self) -> None:
         row = self.history[-1]

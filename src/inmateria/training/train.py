@@ -2,57 +2,200 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from inmateria.devices.device import Device
 from inmateria.errors import TrainingError
+from inmateria.rigs.rig import Rig
 from inmateria.tasks.task import Task
-from inmateria.training.in_silico import in_silico
 from inmateria.training.solution import Solution
 
-Method: TypeAlias = Callable[..., list[Solution]]
 
-METHODS: dict[str, Method] = {"in-silico": in_silico}
-"""Training methods by name. A method takes tasks that share inputs and points,
-a device or rig, `seed` and its own options, and gives one Solution per task."""
+@dataclass(frozen=True)
+class Method:
+    """A training method, imported when it is first used.
+
+    Parameters
+    ----------
+    name : str
+    where : str
+        ``"module:function"`` of the function for a rig:
+        ``search(task_on_rig, *, seed, **options) -> None``.
+    summary : str
+        One line, for people.
+    options_of : sequence of str
+        ``"module:function"`` of those that take the function's further ``**options``.
+    batch : str
+        ``"module:function"`` for a device that is differentiable in itself:
+        ``search(tasks, device, *, seed, **options)`` gives a Solution for each of
+        several tasks that share their points.
+    """
+
+    name: str
+    where: str
+    summary: str
+    options_of: tuple[str, ...] = ()
+    batch: str = ""
+
+    def on_rig(self) -> Callable[..., None]:
+        """The function for a rig."""
+        found: Callable[..., None] = _imported(self.where)
+        return found
+
+    def on_device(self) -> Callable[..., list[Solution]] | None:
+        """The function for a differentiable device, if there is one."""
+        return _imported(self.batch) if self.batch else None
+
+    def options(self, *, rig: bool) -> tuple[str, ...]:
+        """Names of the options that it takes."""
+        where = (self.where, *self.options_of) if rig else (self.batch,)
+        names: dict[str, None] = {}
+        for one in where:
+            for name, parameter in inspect.signature(_imported(one)).parameters.items():
+                if parameter.kind == inspect.Parameter.KEYWORD_ONLY and name != "seed":
+                    names[name] = None
+        return tuple(names)
+
+
+_HERE = "inmateria.training"
+_HOMODYNE = f"{_HERE}.homodyne_descent:homodyne"
+_DESCENT = f"{_HERE}.descent:descend"
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            "in-silico",
+            f"{_HERE}.on_surrogate:on_surrogate",
+            "gradient descent through a surrogate (or a device that knows its gradient)",
+            batch=f"{_HERE}.in_silico:in_silico",
+        ),
+        Method(
+            "homodyne",
+            _HOMODYNE,
+            "gradient descent in the material, all controls modulated at once",
+            options_of=(_DESCENT,),
+        ),
+        Method(
+            "homodyne-sequential",
+            f"{_HERE}.homodyne_descent:homodyne_sequential",
+            "gradient descent in the material, one control modulated after the other",
+            options_of=(_HOMODYNE, _DESCENT),
+        ),
+        Method(
+            "finite-difference",
+            f"{_HERE}.homodyne_descent:finite_difference",
+            "gradient descent by central finite differences on the rig",
+            options_of=(_DESCENT,),
+        ),
+        Method(
+            "spsa",
+            f"{_HERE}.homodyne_descent:spsa",
+            "descent along random directions, two settings each",
+            options_of=(_DESCENT,),
+        ),
+        Method("genetic", f"{_HERE}.genetic:genetic", "genetic algorithm"),
+        Method("cma-es", f"{_HERE}.cma_es:cma_es", "covariance matrix adaptation"),
+        Method("particle-swarm", f"{_HERE}.particle_swarm:particle_swarm", "particle swarm"),
+        Method(
+            "physics-aware",
+            f"{_HERE}.physics_aware:physics_aware",
+            "device forward, surrogate backward",
+        ),
+    )
+}
+"""Training methods by name."""
 
 
 def train(
-    task: Task, device: Device, *, method: str = "in-silico", seed: int = 0, **options: Any
+    task: Task,
+    device: Device | Rig,
+    *,
+    method: str = "in-silico",
+    seed: int = 0,
+    log: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    budget_s: float | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+    **options: Any,
 ) -> Solution:
     """Find control voltages for a task.
 
     Parameters
     ----------
     task : Task
-    device : Device
-        What the method trains on; a surrogate for ``"in-silico"``.
+    device : Device or Rig
+        What the method trains on. ``"in-silico"`` takes a device that knows its
+        gradient (a surrogate); every method takes a rig, which ends at 0 V. A
+        device that is given to a method for rigs is put behind a `SimulatedRig`
+        of this seed and a `Guard`.
     method : str
         A key of `METHODS`.
     seed : int
+    log : path, optional
+        File that keeps every iteration on a rig; without it nothing is kept.
+    resume : bool
+        Go on with the search in `log` if there is one.
+    budget_s : float, optional, s
+        Device time of the search on a rig. The last measurement, of the winner
+        at all points, comes on top.
+    progress : callable, optional
+        Called as progress(done, total, note); total is 0 where it is not known.
     **options
-        The method's own, see `in_silico`.
+        The method's own, and those of `TaskOnRig` on a rig.
+
+    Returns
+    -------
+    Solution
+        Trained on a rig, its score is that of a fresh measurement of the winner
+        at all points of the task.
 
     Raises
     ------
     TrainingError
-        If there is no such method or it does not know an option.
+        If there is no such method, it does not know an option, or the budget is
+        too small for one iteration.
     TaskError
         If the task cannot be set on this device.
+    StorageError, ConfigurationError, DataIntegrityError
+        If the log exists and is not to be resumed, is that of another search, or
+        is damaged.
+    StoppedError
+        If asked to stop; what was measured is in the log.
     """
-    return train_all([task], device, method=method, seed=seed, **options)[0]
+    return train_all(
+        [task], device, method=method, seed=seed, log=log, resume=resume, budget_s=budget_s,
+        progress=progress, **options,
+    )[0]  # fmt: skip
 
 
 def train_all(
     tasks: Sequence[Task],
-    device: Device,
+    device: Device | Rig,
     *,
     method: str = "in-silico",
     seed: int = 0,
+    log: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    budget_s: float | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
     **options: Any,
 ) -> list[Solution]:
-    """Find control voltages for several tasks; those with equal points share a batch.
+    """Find control voltages for several tasks.
+
+    On a device that knows its gradient, tasks with equal points share a batch.
+    On a rig one task is searched after the other, each with its own budget.
+
+    Parameters
+    ----------
+    log : path, optional
+        As in `train` for one task; for several, a folder with a file for each.
 
     Returns
     -------
@@ -62,20 +205,75 @@ def train_all(
     Raises
     ------
     TrainingError, TaskError
+        And what `train` raises.
     """
     if method not in METHODS:
         raise TrainingError(f"no training method {method!r}; there are {', '.join(METHODS)}")
+    chosen = METHODS[method]
+    is_rig = hasattr(device, "play")
+    if not is_rig and chosen.batch:
+        if log is not None or resume or budget_s is not None:
+            raise TrainingError(
+                f"method {method!r} on a device that is no rig plays nothing: leave out log, "
+                "resume and budget_s, or give a rig"
+            )
+        _check_options(chosen, options, rig=False)
+        batch = dict(options) if progress is None else {**options, "progress": progress}
+        assert not isinstance(device, Rig)
+        return _in_batches(chosen, tasks, device, seed, batch)
+    from inmateria.training.train_on_rig import RIG_OPTIONS, train_on_rig
+
+    _check_options(chosen, options, rig=True, also=RIG_OPTIONS)
+    return [
+        train_on_rig(
+            task, device, chosen, seed=seed, log=path, resume=resume, budget_s=budget_s,
+            progress=progress, **options,
+        )
+        for task, path in zip(tasks, _logs(tasks, log), strict=True)
+    ]  # fmt: skip
+
+
+def _in_batches(
+    method: Method, tasks: Sequence[Task], device: Device, seed: int, options: Mapping[str, Any]
+) -> list[Solution]:
+    search = method.on_device()
+    assert search is not None
     groups: dict[Any, list[int]] = {}
     for i, task in enumerate(tasks):
         key = (task.inputs, task.points[task.train].tobytes())
         groups.setdefault(key, []).append(i)
     found: dict[int, Solution] = {}
     for members in groups.values():
-        try:
-            solutions = METHODS[method]([tasks[i] for i in members], device, seed=seed, **options)
-        except TypeError as error:
-            if "unexpected keyword argument" in str(error):
-                raise TrainingError(f"method {method!r}: {error}") from error
-            raise
+        solutions = search([tasks[i] for i in members], device, seed=seed, **options)
         found.update(zip(members, solutions, strict=True))
     return [found[i] for i in range(len(tasks))]
+
+
+def _check_options(
+    method: Method, options: Mapping[str, Any], *, rig: bool, also: tuple[str, ...] = ()
+) -> None:
+    known = (*method.options(rig=rig), *also)
+    for name in options:
+        if name not in known:
+            where = "a rig" if rig else "a device"
+            raise TrainingError(
+                f"method {method.name!r} has no option {name!r} on {where}; there are "
+                f"{', '.join(known)}"
+            )
+
+
+def _logs(tasks: Sequence[Task], log: str | os.PathLike[str] | None) -> list[Path | None]:
+    if log is None:
+        return [None] * len(tasks)
+    if len(tasks) == 1:
+        return [Path(log)]
+    names: list[str] = []
+    for task in tasks:
+        same = sum(name == task.name or name.startswith(f"{task.name}-#") for name in names)
+        names.append(f"{task.name}-#{same + 1}" if same else task.name)
+    return [Path(log) / f"{name}.jsonl".replace("-#", "-") for name in names]
+
+
+def _imported(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
