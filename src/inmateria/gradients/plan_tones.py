@@ -105,7 +105,8 @@ def plan_tones(
     step_na : float
         nA.
     slew_v_per_s : float, optional
-        Of the guard; checked against every tone's largest step between samples.
+        Of the guard; checked against the largest step between samples of every tone, its
+        rise and fall included.
     chain : function, optional
         Magnitude of the chain's response, Hz to a number (1 at 0 Hz).
     max_standard_error : float, optional
@@ -228,17 +229,28 @@ def _longer(request: ToneRequest, least_s: float = 0.0) -> Iterator[ToneRequest]
 def _check_slew(request: ToneRequest, plan: TonePlan) -> None:
     if request.slew_v_per_s is None:
         return
-    # Between samples a sine moves by at most 2 a sin(pi f / rate), a little less than 2 pi f a.
-    slew = 2 * plan.amplitude_v * request.rate * np.sin(np.pi * plan.frequency_hz / request.rate)
+    played = plan
+    if plan.n_groups > 1:
+        # Each alone and all in one bin: the loudest moves fastest.
+        m = int(plan.amplitude_v.argmax())
+        played = replace(
+            plan,
+            frequency_hz=plan.frequency_hz[m : m + 1],
+            amplitude_v=plan.amplitude_v[m : m + 1],
+            phase=plan.phase[m : m + 1],
+            group=np.zeros(1, dtype=np.int64),
+        )
+    steps = np.diff(played.excitation[0], axis=1, prepend=0.0, append=0.0)
+    slew = np.abs(steps).max(axis=1) * request.rate
     share = request.slew_v_per_s / float(slew.max())
     if share >= 1:
         return
     m = int(slew.argmax())
     smaller = request.amplitude_v * (share * (1 - _ROUNDING))
     raise FrequencyPlanError(
-        f"a tone of {plan.amplitude_v[m]:.3g} V at {plan.frequency_hz[m]:g} Hz moves at "
+        f"a tone of {played.amplitude_v[m]:.3g} V at {played.frequency_hz[m]:g} Hz moves at "
         f"{slew[m]:.4g} V/s, above the guard's {request.slew_v_per_s:g} V/s: use "
-        f"{share * plan.amplitude_v[m]:.3g} V (`nearest` does) or lower high_hz",
+        f"{share * played.amplitude_v[m]:.3g} V (`nearest` does), wait longer or lower high_hz",
         nearest=_or_none(replace(request, amplitude_v=smaller, max_standard_error=None)),
     )
 
