@@ -12,6 +12,12 @@ from inmateria.report.device_section import device_section
 from inmateria.report.inside_section import inside_section
 from inmateria.report.page import Listing, Page, Section
 from inmateria.report.scoreboard import count_line
+from inmateria.report.search_sections import (
+    MeasuredGradients,
+    ToneSpectrum,
+    cost_section,
+    search_section,
+)
 from inmateria.report.sphere_section import sphere_section
 from inmateria.report.surrogate_section import surrogate_section
 from inmateria.report.task_sections import (
@@ -22,9 +28,10 @@ from inmateria.report.task_sections import (
 )
 
 if TYPE_CHECKING:
-    from inmateria.cli.settings import DemoSettings, VerifySettings
+    from inmateria.cli.settings import DemoSettings, SearchSettings, VerifySettings
     from inmateria.devices.device import Device, FloatArray
     from inmateria.surrogates.surrogate import Surrogate
+    from inmateria.training.solution import Solution
     from inmateria.training.verification import Verification
 
 
@@ -48,6 +55,26 @@ class FitResult:
     measured: FloatArray
     predicted: FloatArray
     caption: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A task that was trained on a device.
+
+    Parameters
+    ----------
+    solution : Solution
+    verification : Verification
+    gradients : MeasuredGradients, optional
+        Where the method measured any.
+    spectrum : ToneSpectrum, optional
+        Where it used tones.
+    """
+
+    solution: Solution
+    verification: Verification
+    gradients: MeasuredGradients | None
+    spectrum: ToneSpectrum | None
 
 
 def verification_page(
@@ -115,6 +142,48 @@ def demo_page(
     )
 
 
+def training_page(
+    settings: SearchSettings,
+    trained: Sequence[Trained],
+    device: Device,
+    *,
+    started_utc: str,
+    result: str,
+    accuracy: str | None = None,
+) -> Page:
+    """The page of `inmateria train` on a device: how each search went, and what it found."""
+    found = [t.verification for t in trained]
+    facts = _facts(device, started_utc=started_utc, accuracy=accuracy) | {
+        "method": settings.method,
+        "budget": f"{settings.budget_s:g} s of device time for each task",
+        "seeds": f"search and its noise {settings.seed}, verification {settings.verify.seed}",
+    }
+    searches = [
+        search_section(
+            t.solution,
+            criterion=t.verification.criterion,
+            gradients=t.gradients,
+            spectrum=t.spectrum,
+        )
+        for t in trained
+    ]
+    results, *measured = _task_sections(found, device, predicted_by="search")
+    return Page(
+        "Training on the device itself",
+        result,
+        facts,
+        [
+            results,
+            cost_section([t.solution for t in trained]),
+            *searches,
+            *measured,
+            *_inside(found, device),
+            device_section(device, inputs=found[0].inputs),
+            _appendix(settings),
+        ],
+    )
+
+
 def label(device: Device) -> str:
     """A device in a few words."""
     described = device.describe()
@@ -151,7 +220,7 @@ def _task_sections(
         note += f" Searched again because they failed on the device at first: {listed}."
     sections = [scoreboard_section([row_of(v) for v in found], note=note)]
     if gates:
-        sections.append(strips_section(gates))
+        sections.append(strips_section(gates, predicted_by=predicted_by))
     drawn = (ring_section if len(v.inputs) == 2 else sphere_section for v in shells)
     return [*sections, *(draw(v, device) for draw, v in zip(drawn, shells, strict=True))]
 

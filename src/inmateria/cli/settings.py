@@ -98,6 +98,63 @@ class TrialSettings(Configuration):
     seed: int = Field(default=1, ge=0)
 
 
+class SurrogateTraining(TrainSettings):
+    """A training on a surrogate."""
+
+    method: Literal["in-silico"] = "in-silico"
+    model: str | None = None
+
+
+class SearchSettings(TaskSettings):
+    """A training on a device: how it is searched there, and how what was found is tried.
+
+    What is left out of `iterations` to `restarts` is up to the method; `options`
+    are further ones of its own.
+    """
+
+    method: str = "homodyne"
+    device: str = "default"
+    device_seed: int | None = Field(default=None, ge=0)
+    engine: str | None = None
+    model: str | None = None
+    rate_hz: float = Field(default=10_000.0, gt=0)
+    # Of each task's search.
+    budget_s: float = Field(default=120.0, gt=0)
+    # A search stops when its own reading passes this many times better than is demanded:
+    # readings carry noise, and what just passes would fail the next time.
+    reserve: float = Field(default=2.0, ge=1)
+    stop_when_passed: bool = True
+    stop_loss: float | None = None
+    iterations: int | None = Field(default=None, ge=1)
+    amplitude_v: float | None = Field(default=None, gt=0)
+    duration_s: float | None = Field(default=None, gt=0)
+    optimiser: Literal["gradient", "momentum", "adam"] | None = None
+    learning_rate: float | None = Field(default=None, gt=0)
+    restarts: int | None = Field(default=None, ge=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+    seed: int = Field(default=0, ge=0)
+    verify: TrialSettings = TrialSettings()
+
+    def stricter(self) -> SearchSettings:
+        """These settings with margins, tolerance and errors tightened by the reserve."""
+        tolerance = self.min_margin_na if self.tolerance_na is None else self.tolerance_na
+        return self.model_copy(
+            update={
+                "min_margin_na": self.reserve * self.min_margin_na,
+                "tolerance_na": tolerance / self.reserve if tolerance else None,
+                "min_accuracy": 1 - (1 - self.min_accuracy) / self.reserve,
+            }
+        )
+
+    @property
+    def method_options(self) -> dict[str, Any]:
+        """Everything that the method is told, by name."""
+        names = ("iterations", "amplitude_v", "duration_s", "optimiser", "learning_rate",
+                 "restarts")  # fmt: skip
+        given = {name: getattr(self, name) for name in names}
+        return {k: v for k, v in given.items() if v is not None} | self.options
+
+
 class VerifySettings(TrialSettings):
     """The device that solutions are tried on, and how."""
 

@@ -17,7 +17,13 @@ from inmateria.errors import StorageError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from inmateria.cli.settings import DriveSettings, FitSettings, TrainSettings, TrialSettings
+    from inmateria.cli.settings import (
+        DriveSettings,
+        FitSettings,
+        TaskSettings,
+        TrainSettings,
+        TrialSettings,
+    )
     from inmateria.devices.device import Device
     from inmateria.surrogates.fit import Fit
     from inmateria.tasks.task import Task
@@ -77,7 +83,7 @@ def _search(settings: TrainSettings, names: Sequence[str], device: Device) -> li
     from inmateria.training.train import train_all
 
     descent = Descent(restarts=settings.restarts, steps=settings.steps)
-    inputs = _fixed_inputs(settings, device)
+    inputs = fixed_inputs(settings, device)
     solutions: dict[str, Solution] = {}
     # The sphere has three inputs, named in the settings.
     of_pairs = [name for name in task_names(names) if name != SPHERE]
@@ -113,7 +119,7 @@ def _search(settings: TrainSettings, names: Sequence[str], device: Device) -> li
     return [solutions[name] for name in task_names(names)]
 
 
-def _fixed_inputs(settings: TrainSettings, device: Device) -> tuple[str, ...] | None:
+def fixed_inputs(settings: TaskSettings, device: Device) -> tuple[str, ...] | None:
     """The inputs asked for, or those that suit the embedded device; None to search."""
     if settings.inputs == "auto":
         return None

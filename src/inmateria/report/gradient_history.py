@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
+from inmateria.devices.device import FloatArray
 from inmateria.report.canvas import HIGH, INK, LOW, MUTED, THIRD, TRACE, draw
 
 ERRORS = 2
@@ -66,6 +67,7 @@ def draw_gradient_history(
         ratio = np.where(noise > 0, size / noise, np.nan)
     low = np.where(count > 0, np.where(known, value, np.inf).min(axis=1), np.nan)
     high = np.where(count > 0, np.where(known, value, -np.inf).max(axis=1), np.nan)
+    bottom, top = _ends(np.concatenate([low, high]))
     down = None if descent_ratio is None else np.asarray(descent_ratio, dtype=np.float64)[::every]
     marker = "o" if step.size <= 40 else None
     n_panels = len(controls) + 1
@@ -90,8 +92,7 @@ def draw_gradient_history(
             axes.axhline(0, color=INK, linewidth=0.7)
             axes.set_title(control, loc="left", fontweight="bold")
             axes.set_title(f"{_short(ratio[:, k])} × noise", loc="right", color=MUTED, fontsize=8)
-            if k:
-                axes.sharey(shared[0])
+            axes.set_ylim(bottom, top)
             if k % n_columns:
                 axes.tick_params(labelleft=False)
             else:
@@ -138,6 +139,13 @@ def draw_gradient_history(
         name=name,
         alt=f"Gradient by iteration, mean over operating points: {listed}",
     )
+
+
+def _ends(values: FloatArray) -> tuple[float, float]:
+    """Ends of an axis for all of them and zero, with some room."""
+    known = np.append(values[np.isfinite(values)], 0.0)
+    spare = 0.06 * float(np.ptp(known)) or 1.0
+    return float(known.min()) - spare, float(known.max()) + spare
 
 
 def _short(values: ArrayLike) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from inmateria.report.canvas import HIGH, INK, LOW, MUTED, TRACE, draw
+from inmateria.report.decades import mark_decades
 
 _WIDE_DECADES = 4
 
@@ -44,7 +45,7 @@ def draw_search_curve(
         Position of the iteration whose controls were kept; by default the one
         with the lowest loss.
     goal : float, optional
-        Quality to exceed.
+        Quality that is demanded.
     restarts : sequence of int
         Iterations at which a search began again elsewhere.
     """
@@ -70,7 +71,7 @@ def draw_search_curve(
         below.plot(step[chosen], good[chosen], "D", color=INK, markersize=4.5)
         if goal is not None:
             below.axhline(goal, color=HIGH, linewidth=1.0, dashes=(4, 3))
-            below.set_title(f"goal {goal:g}", loc="right", color=HIGH, fontsize=8)
+            below.set_title(f"demanded: {goal:g}", loc="right", color=HIGH, fontsize=8)
         below.set(xlabel="iteration", ylabel=quality_label)
         below.locator_params(axis="y", nbins=5)
         below.margins(y=0.12)
@@ -94,19 +95,25 @@ def draw_search_curve(
 
 
 def _loss_axis(axes: Axes, loss: NDArray[np.float64]) -> None:
-    """Logarithmic where all losses are positive; a loss may be negative (Fisher's)."""
+    """Logarithmic where all losses are positive and differ; Fisher's may be negative."""
     finite = loss[np.isfinite(loss)]
-    if finite.size == 0 or finite.min() <= 0:
-        axes.margins(y=0.2)
+    narrow = finite.size == 0 or finite.min() <= 0 or finite.max() < 2 * finite.min()
+    if narrow:
+        axes.margins(y=0.3)
+        axes.locator_params(axis="y", nbins=5)
         return
     axes.set_yscale("log")
     decades = np.log10(finite.max() / finite.min())
     # Head room for the legend: a tenth of what is drawn, and never a flat axis.
     spare = 10 ** max(0.04 * decades, 0.02)
-    axes.set_ylim(finite.min() / spare, finite.max() * spare ** (7 if decades else 3))
-    if decades < _WIDE_DECADES:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.set_ylim(finite.min() / spare, finite.max() * spare**7)
+    if decades > _WIDE_DECADES:
+        mark_decades(axes.yaxis, most=6)
+        return
+    axes.yaxis.set_major_locator(
+        LogLocator(subs=(1.0, 2.0, 5.0) if decades > 1 else (1, 2, 3, 4, 5, 7))
+    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 

@@ -124,14 +124,15 @@ def cost_section(solutions: Sequence[Solution]) -> Section:
 
 def kept_row(history: Sequence[Mapping[str, float]]) -> int:
     """Position of the setting that a search keeps: one that passes, then the lowest loss."""
-    order = [(-row.get("passed", 0.0), row["loss"]) for row in history]
+    order = [(-row.get("passed", 0.0), row.get("loss", np.inf)) for row in history]
     return min(range(len(order)), key=order.__getitem__)
 
 
 def _curve(solution: Solution, criterion: str) -> Picture:
     rows = solution.history
     share = criterion == "threshold"
-    quality = [100 * r["accuracy"] if share else r["margin_na"] for r in rows]
+    # A setting whose output was clipped has no loss and no margin.
+    quality = [100 * row["accuracy"] if share else row.get("margin_na", np.nan) for row in rows]
     described = solution.task_description
     label, goal = {
         "threshold": ("accuracy (%)", 100 * float(described.get("min_accuracy", 0.0))),
@@ -140,7 +141,7 @@ def _curve(solution: Solution, criterion: str) -> Picture:
     kept = kept_row(rows)
     svg = draw_search_curve(
         [row["step"] for row in rows],
-        [row["loss"] for row in rows],
+        [row.get("loss", np.nan) for row in rows],
         quality,
         device_s=[row["device_s"] for row in rows],
         kept=kept,
@@ -149,7 +150,7 @@ def _curve(solution: Solution, criterion: str) -> Picture:
         restarts=_restarts(rows),
         name=f"search-{solution.task}",
     )
-    judged = "accuracy on the training points" if share else label
+    judged = "accuracy on the training points" if share else label.removesuffix(" (nA)")
     caption = (
         f"Loss (above) and {judged} (below) of each iteration, as measured with noise on. "
         f"Diamond: the setting that was kept, found in iteration {rows[kept]['step']:.0f} of "

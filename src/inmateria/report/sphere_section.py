@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import numpy as np
 from inmateria.report.page import Picture, Section
 from inmateria.report.sphere_map import Slice, draw_sphere_map
 from inmateria.report.task_sections import axis_beyond, volts_of
+from inmateria.tasks.task import levels_for
 
 if TYPE_CHECKING:
-    from inmateria.devices.device import Device
+    from inmateria.devices.device import Device, FloatArray, Terminal
     from inmateria.training.verification import Verification
 
 
@@ -27,13 +29,11 @@ def sphere_section(v: Verification, device: Device, *, output: int = 0) -> Secti
         Whose steady-state response is drawn, at the found controls.
     output : int
     """
-    # The points fill the range of the levels, so its ends are theirs to within the drawing.
-    low, high = v.points.min(axis=0), v.points.max(axis=0)
-    centre, reach = (low + high) / 2, (high - low) / 2
     shell = v.target > 0.5
-    radius = np.linalg.norm((v.points - centre) / reach, axis=1)
     names = [t.name for t in device.terminals]
     rows = [names.index(name) for name in v.inputs]
+    centre, reach = _levels(v, [device.terminals[row] for row in rows])
+    radius = np.linalg.norm((v.points - centre) / reach, axis=1)
     fixed = np.zeros(len(names))
     fixed[[names.index(name) for name in v.controls]] = list(v.controls.values())
     fixed[rows] = centre
@@ -68,3 +68,18 @@ def sphere_section(v: Verification, device: Device, *, output: int = 0) -> Secti
         f"ends (blue) and the shell begins (orange). {volts_of(v.controls)}"
     )
     return Section("Sphere", [Picture(svg, "; ".join([caption, *v.reasons]))])
+
+
+def _levels(v: Verification, inputs: Sequence[Terminal]) -> tuple[FloatArray, FloatArray]:
+    """Centre of the points and how far radius 1 is from it, (n_inputs,) V each.
+
+    The levels that inputs have unless told otherwise; where points lie beyond
+    them, their own ends, the farthest point at radius 1.
+    """
+    low, high = np.array([levels_for(terminal) for terminal in inputs]).T
+    centre, reach = (low + high) / 2, (high - low) / 2
+    if np.linalg.norm((v.points - centre) / reach, axis=1).max() <= 1 + 1e-9:
+        return centre, reach
+    low, high = v.points.min(axis=0), v.points.max(axis=0)
+    centre, reach = (low + high) / 2, (high - low) / 2
+    return centre, reach * np.linalg.norm((v.points - centre) / reach, axis=1).max()

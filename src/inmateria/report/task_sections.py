@@ -45,12 +45,12 @@ def scoreboard_section(rows: Sequence[TaskRow], *, note: str) -> Section:
     return Section("Results", [table, Note(note)])
 
 
-def strips_section(gates: Sequence[Verification]) -> Section:
-    """One strip of measured output per gate."""
+def strips_section(gates: Sequence[Verification], *, predicted_by: str = "surrogate") -> Section:
+    """One strip of measured output per gate; `predicted_by` names where the prediction is from."""
     note = Note(
         "Above: the output as recorded (grey) and its mean over each hold, orange where the gate "
-        "ought to be high and blue where low; diamonds: what the surrogate predicted; dashed: the "
-        "threshold. Below: the logic inputs."
+        f"ought to be high and blue where low; diamonds: what the {predicted_by} predicted; "
+        "dashed: the threshold. Below: the logic inputs."
     )
     return Section("Measured output", [note, *(_strip(v) for v in gates)])
 

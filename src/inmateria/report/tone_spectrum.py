@@ -11,8 +11,10 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from inmateria.report.canvas import HIGH, INK, LOW, MUTED, THIRD, TRACE, draw
+from inmateria.report.decades import mark_decades
 
 _MARGIN_BINS = 6
+_SEEN = 0.8
 
 
 def draw_tone_spectrum(
@@ -56,9 +58,8 @@ def draw_tone_spectrum(
         near = (f >= tones.min() - spare) & (f <= tones.max() + spare)
         close.plot(f[near], s[near], color=TRACE, linewidth=0.9)
         whole.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        whole.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
-        for axis in (whole.xaxis, whole.yaxis):
-            axis.set_minor_formatter(NullFormatter())
+        whole.xaxis.set_minor_formatter(NullFormatter())
+        mark_decades(whole.yaxis)
         close.set(xlabel="frequency (Hz)")
         close.set_xlim(tones.min() - spare, tones.max() + spare)
         for axes in (whole, close):
@@ -76,7 +77,8 @@ def draw_tone_spectrum(
                 fontsize=8,
                 color=INK,
             )
-        inside = s[shown & (s > 0)]
+        # Near half the rate the chain's low-pass leaves nothing to look at.
+        inside = s[shown & (s > 0) & (f < _SEEN * f[-1])]
         top = max(float(height.max()), float(inside.max()))
         whole.set_ylim(0.3 * float(inside.min()), 8 * top)
         whole.set_title("all of it", loc="left", color=MUTED, fontsize=8.5)
@@ -104,12 +106,6 @@ def _mark(
     axes.plot(tones, height, "o", color=LOW, markersize=4.5, zorder=3, label="tone of a control")
     axes.plot(tones, floor, "_", color=HIGH, markersize=9, markeredgewidth=1.8, zorder=3,
               label="noise beside it")  # fmt: skip
-
-
-def _power(value: float) -> str:
-    """A power of ten as it is written: 10⁻⁵."""
-    digits = str(round(np.log10(value))).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"10{digits}"
 
 
 def _nearest(grid: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
