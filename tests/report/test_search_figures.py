@@ -85,8 +85,8 @@ def test_search_curve_keeps_the_lowest_loss_of_all_restarts() -> None:
     # 3 x 0.9^29 = 0.141 ends the first search; the second falls below it and ends at
     # 2 x 0.7^19 = 0.00228.
     said = described(search_curve())
-    assert "lowest loss 0.00228 at iteration 49; kept iteration 49" in said
-    assert "1 restart" in said
+    assert "lowest loss 0.00228 at iteration 49, kept iteration 49" in said
+    assert "new starts: 1" in said
     assert "25 s on the device" in said
 
 

@@ -67,7 +67,6 @@ def draw_gradient_history(
         ratio = np.where(noise > 0, size / noise, np.nan)
     low = np.where(count > 0, np.where(known, value, np.inf).min(axis=1), np.nan)
     high = np.where(count > 0, np.where(known, value, -np.inf).max(axis=1), np.nan)
-    bottom, top = _ends(np.concatenate([low, high]))
     down = None if descent_ratio is None else np.asarray(descent_ratio, dtype=np.float64)[::every]
     marker = "o" if step.size <= 40 else None
     n_panels = len(controls) + 1
@@ -92,10 +91,10 @@ def draw_gradient_history(
             axes.axhline(0, color=INK, linewidth=0.7)
             axes.set_title(control, loc="left", fontweight="bold")
             axes.set_title(f"{_short(ratio[:, k])} × noise", loc="right", color=MUTED, fontsize=8)
-            axes.set_ylim(bottom, top)
-            if k % n_columns:
-                axes.tick_params(labelleft=False)
-            else:
+            # A scale of its own: on a common one the weak controls show neither error nor sign.
+            axes.set_ylim(*_ends(np.concatenate([low[:, k], high[:, k]])))
+            axes.locator_params(axis="y", nbins=5)
+            if k % n_columns == 0:
                 axes.set_ylabel("dI/dV (nA/V)")
         last = panels[len(controls)]
         last.plot(step, ratio, color=LOW, linewidth=0.8)

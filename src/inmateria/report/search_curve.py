@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from inmateria.report.canvas import HIGH, INK, LOW, MUTED, TRACE, draw
 from inmateria.report.decades import mark_decades
 
-_WIDE_DECADES = 4
+_WIDE_DECADES = 2.5
 
 
 def draw_search_curve(
@@ -90,7 +90,7 @@ def draw_search_curve(
         paint,
         size=(5.4, 4.2),
         name=name,
-        alt=f"Learning curve: {say}; {ends}, {there}; {len(restarts)} restarts",
+        alt=f"Learning curve: {say}; {ends}, {there}; new starts: {len(restarts)}",
     )
 
 
