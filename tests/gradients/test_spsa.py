@@ -116,7 +116,7 @@ def test_a_refused_call_does_not_count() -> None:
         assert spsa.call == 1
 
 
-def test_drift_averages_out_over_two_directions() -> None:
+def test_drift_averages_out_over_directions() -> None:
     """A flat device drifting by 100 nA/s; one direction sees 100 * 1.5 ms / 0.1 V = 1.5 nA/V."""
     drifting = Disturbed(slopes(0.0, 0.0, 0.0), lambda i, t: i + 100 * t)
     with Guard(drifting) as rig:
@@ -126,7 +126,7 @@ def test_drift_averages_out_over_two_directions() -> None:
     with Guard(drifting) as rig:
         spsa = SimultaneousPerturbation(rig, ("a",), directions=64, **QUICK)
         many = spsa.extract(np.zeros(3))
-    # Random signs of Delta times alternating turns: 1.5 / 8, four of them.
+    # Random signs of Delta: 1.5 / sqrt(64), four of them.
     assert abs(many.value[0, 0]) < 4 * 1.5 / 8
 
 
