@@ -128,7 +128,7 @@ def _tasks(names: Sequence[str], device: Device, settings: SearchSettings) -> li
 
 
 def _refuse_kept(logs: Sequence[Path], *, resume: bool) -> None:
-    """Never write over a search; a log that holds none is no search.
+    """Never begin a search over the log of another.
 
     Raises
     ------
@@ -169,6 +169,7 @@ def _search(
     from inmateria.training.search import Stop
     from inmateria.training.train import train
 
+    begun_before = log.exists()
     try:
         with (
             open_rig(device, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
@@ -192,20 +193,19 @@ def _search(
             f"{log}; run the same command with --resume to go on"
         ) from stop
     except InMateriaError:
-        # What was refused before it began is not in the way of a better try.
-        if _iterations(log) == 0:
+        # What was refused before its first iteration is not in the way of a better try.
+        if not begun_before and _iterations(log) == 0:
             log.unlink(missing_ok=True)
         raise
 
 
 def _iterations(log: Path) -> int:
-    """Iterations that a log holds; 0 where there is none, or none that can be read."""
+    """Iterations that a log holds, 0 where there is no log."""
     from inmateria.training.search_log import read_search_log
 
-    try:
-        _, entries = read_search_log(log)
-    except (InMateriaError, OSError):
-        return 0 if not log.exists() else -1
+    if not log.exists():
+        return 0
+    _, entries = read_search_log(log)
     return sum(entry["kind"] in ("measure", "extract") for entry in entries)
 
 

@@ -70,7 +70,9 @@ def command(
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(path.glob("*.json"))
+    # `train` on a device leaves its verifications and the device beside the solutions.
+    others = ("device.json", ".verification.json")
+    files = [file for file in sorted(path.glob("*.json")) if not file.name.endswith(others)]
     if not files:
         raise ConfigurationError(f"{path} holds no solution (*.json); give what `train` wrote")
     return files
