@@ -62,7 +62,7 @@ def report(tone: np.ndarray, step: np.ndarray, tone_budget: np.ndarray, step_bud
     """
     per_power = (tone / POWERS_NA2).mean(axis=1)
     step_per_power = float((step / POWERS_NA2).mean())
-    print(f"Figure 1c: {REPETITIONS} repetitions at each of {POWERS_NA2.size} powers")
+    print(f"{REPETITIONS} repetitions at each of {POWERS_NA2.size} powers")
     print("| variance per power, 1/V^2 | measured | finite-window budget |")
     print("| --- | --- | --- |")
     for f, found, due in zip(TONES_HZ, per_power, tone_budget, strict=True):

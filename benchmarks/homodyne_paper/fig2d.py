@@ -85,7 +85,7 @@ def slope(variance: np.ndarray) -> float:
 def report(measured: dict[float, np.ndarray], predicted: dict[float, np.ndarray]) -> None:
     """Goals beside what was measured."""
     print(
-        f"Figure 2d: {TONE_REPETITIONS} windows and {STEP_REPETITIONS} step pairs at each of "
+        f"{TONE_REPETITIONS} windows and {STEP_REPETITIONS} step pairs at each of "
         f"{DURATIONS_S.size} times from {DURATIONS_S[0]:g} to {DURATIONS_S[-1]:g} s"
     )
     print("| noise | estimator | slope: goal | measured | predicted | variance off budget by |")
