@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from inmateria.devices.dopant.network import DopantNetwork
     from inmateria.devices.dopant.parameters import DopantParameters
     from inmateria.devices.layered import Connection, Layered
+    from inmateria.gradients.calibration import calibrate
+    from inmateria.gradients.homodyne import Homodyne
+    from inmateria.gradients.plan_tones import plan_tones
     from inmateria.rigs.guard import Guard
     from inmateria.rigs.simulated import SimulatedRig
     from inmateria.surrogates.brainspy import read_brainspy_model
@@ -42,6 +45,9 @@ _HOMES = {
     "load_device": "inmateria.data.device_file",
     "save_device": "inmateria.data.device_file",
     "survey_device": "inmateria.survey.device_survey",
+    "Homodyne": "inmateria.gradients.homodyne",
+    "calibrate": "inmateria.gradients.calibration",
+    "plan_tones": "inmateria.gradients.plan_tones",
     "SimulatedRig": "inmateria.rigs.simulated",
     "Guard": "inmateria.rigs.guard",
     "Sinusoids": "inmateria.data.designs",
@@ -69,6 +75,7 @@ __all__ = [
     "DopantParameters",
     "Gate",
     "Guard",
+    "Homodyne",
     "InMateriaError",
     "Layered",
     "Plateaus",
@@ -79,12 +86,14 @@ __all__ = [
     "Terminal",
     "Triangles",
     "__version__",
+    "calibrate",
     "fit_surrogate",
     "gates",
     "load_device",
     "load_solution",
     "load_surrogate",
     "open_measurement",
+    "plan_tones",
     "read_brainspy_model",
     "sample",
     "save_device",
