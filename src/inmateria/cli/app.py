@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fit": ("inmateria.cli.fit", "Fit a surrogate to a measurement."),
     "train": ("inmateria.cli.train", "Find control voltages for tasks on a surrogate."),
     "verify": ("inmateria.cli.verify", "Apply found controls to the device, noise on."),
+    "compare": ("inmateria.cli.compare", "Run every training method on one bench: a scoreboard."),
     "accuracy": ("inmateria.cli.accuracy", "Check a dopant network's engine by Monte Carlo."),
     "survey": ("inmateria.cli.survey", "Find what random devices can do: gates, non-linearity."),
     "import": ("inmateria.cli.import_", "Take over models and data of brains-py."),

@@ -213,6 +213,47 @@ class SurveySettings(Configuration):
         return _seeds(self.seeds)
 
 
+class CompareSettings(TaskSettings):
+    """Which methods are compared on which tasks, and the bench that they share."""
+
+    device: str = "default"
+    device_seed: int | None = Field(default=None, ge=0)
+    engine: str | None = None
+    tasks: tuple[str, ...] = ("gates", "ring", "sphere")
+    # All that there are.
+    methods: tuple[str, ...] | None = None
+    budget_s: float = Field(default=120.0, gt=0)
+    # A number of seeds, "0:10" without 10, "3,5,8", or a list of numbers.
+    seeds: int | str | tuple[int, ...] = 10
+    rate_hz: float = Field(default=10_000.0, gt=0)
+    hold_s: float = Field(default=0.02, gt=0)
+    settle_s: float = Field(default=0.015, ge=0)
+    # Of tasks with more than 32 points.
+    many_hold_s: float = Field(default=0.005, gt=0)
+    many_settle_s: float = Field(default=0.005, ge=0)
+    reserve: float = Field(default=2.0, ge=1)
+    repetitions: int = Field(default=5, ge=1)
+    n_sigma: float = Field(default=3.0, gt=0)
+    # Of a method, by its name.
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("seeds")
+    @classmethod
+    def _check_seeds(cls, value: int | str | tuple[int, ...]) -> int | str | tuple[int, ...]:
+        _seeds(_range_of(value))
+        return value
+
+    @property
+    def run_seeds(self) -> tuple[int, ...]:
+        """The seeds, one by one."""
+        return _seeds(_range_of(self.seeds))
+
+
+def _range_of(value: int | str | tuple[int, ...]) -> str | tuple[int, ...]:
+    """A number of seeds as a range from 0."""
+    return f"0:{value}" if isinstance(value, int) else value
+
+
 def _seeds(value: str | tuple[int, ...]) -> tuple[int, ...]:
     """``"0:20"``, ``"3,5,8"`` and ``"0:10,91"`` as numbers, each once."""
     parts: list[str | int] = list(value.split(",")) if isinstance(value, str) else list(value)

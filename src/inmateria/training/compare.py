@@ -90,8 +90,11 @@ def compare(
     """
     bench = bench or Bench()
     names = tuple(METHODS if methods is None else methods)
+    given = options or {}
+    check_comparison(tasks, device, methods=names, options=given, output=output)
     numbers = _seeds(seeds)
-    jobs = _jobs(tasks, device, names, numbers, output, options or {})
+    chosen = {m: {**DEFAULT_OPTIONS.get(m, {}), **given.get(m, {})} for m in names}
+    jobs = [Job(m, task, seed, chosen[m]) for seed in numbers for task in tasks for m in names]
     if not 0 < budget_s < math.inf:
         raise ParameterError(f"budget_s = {budget_s} s; give more than 0 s")
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
@@ -131,15 +134,20 @@ def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
     return numbers
 
 
-def _jobs(
+def check_comparison(
     tasks: Sequence[Task],
     device: Device,
+    *,
     methods: Sequence[str],
-    seeds: Sequence[int],
-    output: str | int,
     options: Mapping[str, Mapping[str, Any]],
-) -> list[Job]:
-    """All runs, checked: nothing is begun that cannot be."""
+    output: str | int = 0,
+) -> None:
+    """Refuse what could never be run, before anything is.
+
+    Raises
+    ------
+    ParameterError, TrainingError, TaskError
+    """
     if not isinstance(device, Device):
         raise TrainingError(
             f"{type(device).__name__} is no device; a comparison sets up a rig of its own for "
@@ -164,5 +172,3 @@ def _jobs(
                 raise TrainingError(
                     f"method {method!r} has no option {name!r}; there are {', '.join(known)}"
                 )
-    chosen = {m: {**DEFAULT_OPTIONS.get(m, {}), **options.get(m, {})} for m in methods}
-    return [Job(m, task, seed, chosen[m]) for seed in seeds for task in tasks for m in methods]
