@@ -71,6 +71,18 @@ def test_seven_consecutive_bins_without_mains():
     assert not np.isin(bins(plan), products(bins(plan))).any()
 
 
+@pytest.mark.parametrize("odd", [True, False])
+def test_a_full_band_can_still_be_told_from_a_drift(odd):
+    count = (
+        50 if odd else 99
+    )  # all bins up to 1 kHz, without the single cycle where even ones count
+    plan = plan_tones(count, RATE, 0.1, odd=odd, mains_hz=None)
+    assert bins(plan).min() == (1 if odd else 2)
+    most = plan_tones(499, RATE, 0.5, odd=False, mains_hz=None)
+    for full in (plan, most):
+        demodulators(full)  # raises if it cannot
+
+
 def test_a_thousand_odd_tones_between_3_and_5_khz():
     plan = plan_tones(1000, RATE, 1.0, SEED_NOISE, low_hz=3000, high_hz=5000)
     assert plan.frequency_hz.tolist() == list(range(3001, 5000, 2))
@@ -182,9 +194,15 @@ class TestRefusals:
     def test_no_window_for_an_empty_band(self):
         # 50 Hz and less than a bin around: mains at any length of window that is tried.
         nearest = self.refused(
-            1, RATE, 0.1, low_hz=49.99, high_hz=50.01, match=r"has 0: widen the band"
+            1, RATE, 0.1, low_hz=49.99, high_hz=50.01, match=r"has 0: widen the band or allow mains"
         )
         assert nearest is None
+
+    def test_a_window_in_which_every_bin_is_mains(self):
+        nearest = self.refused(
+            7, RATE, 0.02, SEED_NOISE, match=r"0.02 s has 0: measure for .* mains_hz=None"
+        )
+        assert nearest.duration_s > 0.02
 
     def test_above_nyquist(self):
         nearest = self.refused(7, RATE, 0.1, high_hz=6000, match="plays tones below 5000 Hz")

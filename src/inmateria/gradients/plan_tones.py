@@ -80,8 +80,9 @@ def plan_tones(
         One-sided density of the output's noise, as in `error_budget`.
     amplitude_v : float or (n,) array, V
     low_hz, high_hz : float, optional
-        Band. By default from one cycle of the window to a tenth of the rate, so
-        that the bins at 2 f and 3 f stay measurable and an electrode's RC of
+        Band. By default from one cycle of the window (two with even bins: tones in
+        every bin would leave no drift to tell from them) to a tenth of the rate,
+        so that the bins at 2 f and 3 f stay measurable and an electrode's RC of
         23 us loses no more than 1 %.
     odd : bool
         Odd bins only. A Hann taper needs 2 / T between tones and takes odd bins
@@ -207,12 +208,14 @@ def _enough_bins(request: ToneRequest) -> TonePlan:
     kind = "odd bins" if request.odd else "bins"
     if request.mains_hz is not None:
         kind += f" clear of {request.mains_hz:g} Hz mains"
-    fix = "widen the band"
+    fixes = ["widen the band"]
     if longer is not None:
-        fix = f"measure for {longer.duration_s:.4g} s (`nearest` does) or {fix}"
+        fixes.insert(0, f"measure for {longer.duration_s:.4g} s (`nearest` does)")
+    if free_bins(replace(request, mains_hz=None)).size >= request.n_bins:
+        fixes.append("allow mains, mains_hz=None")
     raise FrequencyPlanError(
         f"{request.n} tones need {request.n_bins} {kind} between {request.lowest_hz:g} Hz and "
-        f"{request.high_hz:g} Hz, but {request.duration_s:g} s has {free.size}: {fix}",
+        f"{request.high_hz:g} Hz, but {request.duration_s:g} s has {free.size}: {' or '.join(fixes)}",
         nearest=None if longer is None else _make(longer, free_bins(longer)),
     )
 

@@ -54,7 +54,10 @@ class ToneRequest:
 
     @property
     def lowest_hz(self) -> float:
-        return self.bin_hz if self.low_hz is None else self.low_hz
+        if self.low_hz is not None:
+            return self.low_hz
+        # Tones in every bin from a single cycle up add up to a straight line, which is drift.
+        return self.bin_hz * (1 if self.odd else 2)
 
     @property
     def n_bins(self) -> int:
