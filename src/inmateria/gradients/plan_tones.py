@@ -215,7 +215,8 @@ def _enough_bins(request: ToneRequest) -> TonePlan:
         fixes.append("allow mains, mains_hz=None")
     raise FrequencyPlanError(
         f"{request.n} tones need {request.n_bins} {kind} between {request.lowest_hz:g} Hz and "
-        f"{request.high_hz:g} Hz, but {request.duration_s:g} s has {free.size}: {' or '.join(fixes)}",
+        f"{request.high_hz:g} Hz, but {request.duration_s:g} s has {free.size}: "
+        + " or ".join(fixes),
         nearest=None if longer is None else _make(longer, free_bins(longer)),
     )
 
