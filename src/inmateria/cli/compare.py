@@ -13,13 +13,15 @@ from inmateria.cli.settings import CompareSettings, flags, resolve
 from inmateria.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from inmateria.data.runs import Run
     from inmateria.devices.device import Device
     from inmateria.report.page import Page
     from inmateria.tasks.task import Task
     from inmateria.training.compare_summary import Comparison
+
+WIDE = 120
+NARROW_COLUMNS = 6
+"""A narrow terminal shows rates and times; the report shows the rest."""
 
 
 @click.command()
@@ -79,7 +81,10 @@ def command(
     what = f"finished runs are kept in {run.path}; run the same command again to go on"
     with keeping(what):
         comparison, line, report = run_compare(settings, run, chosen, device, workers=workers)
-    print_rows(Console(highlight=False), HEADER, scoreboard_rows(comparison))
+    console = Console(highlight=False)
+    shown = len(HEADER) if console.width >= WIDE else NARROW_COLUMNS
+    rows = [row[:shown] for row in scoreboard_rows(comparison)]
+    print_rows(console, HEADER[:shown], rows)
     for failure in failure_lines(comparison):
         click.echo(failure)
     click.echo(line)
@@ -170,11 +175,11 @@ def _page(settings: CompareSettings, comparison: Comparison, run: Run) -> Page:
 
     provenance = json.loads((run.path / "provenance.json").read_text(encoding="utf-8"))
     found = versions()
-    describe: Callable[[str], str] = lambda key: str(comparison.setup["device"].get(key, "-"))  # noqa: E731
+    device = comparison.setup["device"]
     facts = {
         "device": settings.device,
-        "kind": describe("kind"),
-        "engine": describe("engine"),
+        "kind": str(device.get("kind", "-")),
+        "engine": str(device.get("engine", "none: a model")),
         "budget": f"{settings.budget_s:g} s of device time a search",
         "seeds": ", ".join(map(str, comparison.seeds)),
         "rig": f"{settings.rate_hz:g} Hz, default chain and noise",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,9 +37,12 @@ def result_line(comparison: Comparison) -> str:
     summaries = {m: comparison.summary(m) for m in with_success}
     often = max(summaries, key=lambda m: (summaries[m].rate, -summaries[m].ert_s))
     soon = min(summaries, key=lambda m: summaries[m].ert_s)
+    rate, time = _share(summaries[often]), seconds(summaries[soon].ert_s)
+    if often == soon:
+        return f"{what}: {often} succeeds most often ({rate}) and soonest ({time} expected)"
     return (
-        f"{what}: {often} succeeds most often ({_share(summaries[often])}), "
-        f"{soon} has the shortest expected time ({seconds(summaries[soon].ert_s)})"
+        f"{what}: {often} succeeds most often ({rate}), "
+        f"{soon} has the shortest expected time ({time})"
     )
 
 
@@ -85,11 +89,20 @@ def compare_sections(comparison: Comparison) -> list[Section]:
             )
             caption = f"{task}: share of runs solved."
             sections.append(Section(task, [_table(comparison, task), Picture(figure, caption)]))
-    failures = [(r.method, r.task, str(r.seed), r.failure) for r in comparison.records if r.failure]
-    if failures:
-        header = ("method", "task", "seed", "why")
-        sections.append(Section("Runs that could not be carried out", [Table(header, failures)]))
+    failed = _failures(comparison)
+    if failed:
+        header = ("method", "task", "runs", "why")
+        rows = [(method, task, str(n), why) for (method, task, why), n in failed.items()]
+        sections.append(Section("Runs that could not be carried out", [Table(header, rows)]))
     return sections
+
+
+def failure_lines(comparison: Comparison) -> list[str]:
+    """Methods that could not be run on a task, a line each."""
+    return [
+        f"{method} on {task}, {n} {'run' if n == 1 else 'runs'}: {why}"
+        for (method, task, why), n in _failures(comparison).items()
+    ]
 
 
 def seconds(value: float) -> str:
@@ -99,6 +112,10 @@ def seconds(value: float) -> str:
     if value >= 5999.5:
         return f"{value / 3600:.1f} h"
     return f"{value:.0f} s" if value >= 99.5 else f"{value:.3g} s"
+
+
+def _failures(comparison: Comparison) -> Counter[tuple[str, str, str]]:
+    return Counter((r.method, r.task, r.failure) for r in comparison.records if r.failure)
 
 
 def _table(comparison: Comparison, task: str | None) -> Table:
@@ -113,8 +130,10 @@ def _table(comparison: Comparison, task: str | None) -> Table:
 
 def _row(method: str, summary: Summary) -> tuple[str, ...]:
     if summary.failed == summary.runs:
-        return (method, f"0/{summary.runs}", summary.failure, *[""] * (len(HEADER) - 3))
+        return (method, f"0/{summary.runs}", "not run", *["-"] * (len(HEADER) - 3))
     quartiles = f"{seconds(summary.quartile_s)} to {seconds(summary.upper_quartile_s)}"
+    if not math.isfinite(summary.quartile_s):
+        quartiles = "-"
     return (
         method,
         _share(summary),
