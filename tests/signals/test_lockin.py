@@ -103,7 +103,7 @@ def test_batches_and_single_windows_agree() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ShapeError, match="1000 samples"):
         least_squares(ODD, rate=RATE, n_samples=N)(np.zeros(999))
-    with pytest.raises(FrequencyPlanError, match="cannot tell"):
+    with pytest.raises(FrequencyPlanError, match="cannot tell these 2 tones"):
         least_squares([900.0, 900.01], rate=RATE, n_samples=N)
     with pytest.raises(FrequencyPlanError, match="need 42 samples"):
         least_squares(100.0 + 10 * np.arange(20), rate=RATE, n_samples=40)
