@@ -171,11 +171,10 @@ def least_squares(
     diagonal = np.abs(np.diag(r))
     if diagonal.min() < 0.02 * diagonal.max():
         raise FrequencyPlanError(
-            f"a window of {n_samples / rate:g} s cannot tell these {f.size} tones from each other and "
-            f"a drift of order {drift_order}"
-            f"{' under a Hann taper' if taper == 'hann' else ''}; "
-            f"space them by {(2 if taper == 'hann' else 1) * rate / n_samples:g} Hz or more, or take "
-            "drift_order=0"
+            f"a window of {n_samples / rate:g} s cannot tell these {f.size} tones from each other "
+            f"and a drift of order {drift_order}"
+            f"{' under a Hann taper' if taper == 'hann' else ''}; space them by "
+            f"{(2 if taper == 'hann' else 1) * rate / n_samples:g} Hz or more, or take drift_order=0"
         )
     inverse = np.linalg.solve(r, q.T)[: 2 * f.size] * weight
     return Demodulator(np.ascontiguousarray(inverse.T), f, float(rate))
