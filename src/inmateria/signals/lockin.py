@@ -170,11 +170,11 @@ def least_squares(
     q, r = np.linalg.qr(weight[:, None] * model)
     diagonal = np.abs(np.diag(r))
     if diagonal.min() < 0.02 * diagonal.max():
+        apart = (2 if taper == "hann" else 1) * rate / n_samples
         raise FrequencyPlanError(
-            f"a window of {n_samples / rate:g} s cannot tell these {f.size} tones from each other "
-            f"and a drift of order {drift_order}"
-            f"{' under a Hann taper' if taper == 'hann' else ''}; space them by "
-            f"{(2 if taper == 'hann' else 1) * rate / n_samples:g} Hz or more, or take drift_order=0"
+            f"a window of {n_samples / rate:g} s{' under a Hann taper' if taper == 'hann' else ''} "
+            f"cannot tell these {f.size} tones from each other and a drift of order {drift_order}; "
+            f"space them by {apart:g} Hz or more, or take drift_order=0"
         )
     inverse = np.linalg.solve(r, q.T)[: 2 * f.size] * weight
     return Demodulator(np.ascontiguousarray(inverse.T), f, float(rate))
