@@ -57,8 +57,8 @@ def descend(
     schedule: str = "constant",
     iterations: int = 300,
     restarts: int = 10,
-    screening: int = 1,
-    patience: int = 30,
+    screening: int = 16,
+    patience: int = 20,
     min_improvement: float = 0.02,
     max_step_v: float = 0.1,
 ) -> None:
@@ -112,11 +112,12 @@ def descend(
         if not (isinstance(count, int) and count >= 1):
             raise ParameterError(f"{name} is {count!r}; give a whole number of 1 or more")
     low, high = room(task_on_rig, estimator)
-    given = None if start is None else _start(start, low, high)
+    given = None if start is None else _start(task_on_rig, start, low, high)
     rng = np.random.default_rng(seed)
     seconds = estimator.seconds(task_on_rig.n_points) if isinstance(estimator, Timed) else 0.0
     task_on_rig.expected_iterations = restarts * (iterations + (screening > 1))
     for restart in range(restarts):
+        task_on_rig.labels["restart"] = float(restart)
         if restart == 0 and given is not None:
             controls = given
         else:
@@ -127,7 +128,6 @@ def descend(
             gradient = task_on_rig.extract(controls, estimator, seconds=seconds)
             loss = task_on_rig.history[-1]["loss"]
             slope, _ = task_on_rig.loss.chain(gradient)
-            task_on_rig.note(restart=restart)
             if not np.isfinite(slope).all():
                 problems = ", ".join(sorted({str(p) for p in gradient.problem if p}))
                 task_on_rig.remark(
@@ -179,10 +179,18 @@ def _screened(task_on_rig: TaskOnRig, settings: FloatArray) -> FloatArray:
     return np.asarray(settings[int(np.argmin(loss))])
 
 
-def _start(start: ArrayLike, low: FloatArray, high: FloatArray) -> FloatArray:
+def _start(
+    task_on_rig: TaskOnRig, start: ArrayLike, low: FloatArray, high: FloatArray
+) -> FloatArray:
     point = np.array(start, dtype=np.float64)
     if point.shape != low.shape or not np.isfinite(point).all():
         raise ShapeError(f"start has shape {point.shape}; give ({low.size},) finite voltages")
+    for terminal, value in zip(task_on_rig.terminals, point, strict=True):
+        if not terminal.low_v <= value <= terminal.high_v:
+            raise VoltageLimitError(
+                f"start puts {terminal.name} at {value:g} V, whose range is {terminal.low_v:g} V "
+                f"to {terminal.high_v:g} V; start inside"
+            )
     return np.clip(point, low, high)
 
 

@@ -30,6 +30,22 @@ _TRIES = 5
 """Sets of random points tried for a calibration: one of them may clip."""
 
 
+class TimedDifference(FiniteDifference):
+    """Finite differences that know how long they take."""
+
+    def seconds(self, n_points: int) -> float:
+        """Two plateaus a control, repetition and point; ramps not counted, s."""
+        return _plateaus_s(self.describe(), n_points * len(self.controls), "repetitions")
+
+
+class TimedPerturbation(SimultaneousPerturbation):
+    """Simultaneous perturbation that knows how long it takes."""
+
+    def seconds(self, n_points: int) -> float:
+        """Two plateaus a direction and point; ramps not counted, s."""
+        return _plateaus_s(self.describe(), n_points, "directions")
+
+
 def homodyne(
     task_on_rig: TaskOnRig,
     *,
@@ -147,7 +163,7 @@ def finite_difference(
     **descent
         See `descend`.
     """
-    estimator = FiniteDifference(
+    estimator = TimedDifference(
         task_on_rig.rig,
         tuple(t.name for t in task_on_rig.terminals),
         step_v=step_v,
@@ -183,7 +199,7 @@ def spsa(
     **descent
         See `descend`.
     """
-    estimator = SimultaneousPerturbation(
+    estimator = TimedPerturbation(
         task_on_rig.rig,
         tuple(t.name for t in task_on_rig.terminals),
         step_v=step_v,
@@ -201,6 +217,10 @@ def _descend(
 ) -> None:
     task_on_rig.set_up("estimator", lambda _: {"estimator": estimator.describe()})
     descend(task_on_rig, estimator, seed=seed, **descent)
+
+
+def _plateaus_s(settings: dict[str, Any], n: int, repeated: str) -> float:
+    return float(2 * n * settings[repeated] * (settings["hold_s"] + settings["settle_s"]))
 
 
 def _calibration(

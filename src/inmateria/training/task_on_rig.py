@@ -72,6 +72,8 @@ class TaskOnRig:
     best : BestSoFar or None
     history : list of dict
         A line for each iteration; see `Solution`.
+    labels : dict
+        Numbers that go with every line from now on, such as the restart.
     expected_iterations : int or None
         A method that knows how many it will need at most says so here.
 
@@ -114,6 +116,7 @@ class TaskOnRig:
         self.measurements, self.iterations = 0, 0
         self.best: BestSoFar | None = None
         self.history: list[dict[str, float]] = []
+        self.labels: dict[str, float] = {}
         self.ended = "the method is done"
         self._setup_s = 0.0
         self._lowest = math.inf
@@ -385,6 +388,7 @@ class TaskOnRig:
                 "margin_na": float(score.margin_na[first]),
                 "passed": float(found.passed),
                 "device_s": self.spent_s,
+                **self.labels,
             }
         )
         return self.history[-1]

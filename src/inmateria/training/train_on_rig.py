@@ -13,6 +13,7 @@ from inmateria.devices.device import Device
 from inmateria.errors import StoppedError, TrainingError
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.rig import Rig
+from inmateria.surrogates.loop import cpu_threads
 from inmateria.tasks.task import Task
 from inmateria.training.search_log import SearchLog
 from inmateria.training.solution import Cost, Solution
@@ -47,7 +48,8 @@ def train_on_rig(
         By default a search ends when the task is passed at its training points.
     """
     of_rig = {name: options.pop(name) for name in _OF_RIG if name in options}
-    with _guarded(device, seed) as rig, contextlib.ExitStack() as files:
+    # One thread: what is computed here is small, and the result does not depend on the machine.
+    with cpu_threads(1), _guarded(device, seed) as rig, contextlib.ExitStack() as files:
         on_rig = TaskOnRig(
             task,
             rig,
