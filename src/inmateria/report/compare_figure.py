@@ -109,6 +109,7 @@ def draw_solved(
     sorted_times = {m: np.sort(np.asarray(t, dtype=np.float64)) for m, t in times.items()}
     finite = np.concatenate([t[np.isfinite(t)] for t in sorted_times.values()] or [np.empty(0)])
     start = _decade_below(float(finite[finite > 0].min(initial=budget_s / 10)))
+    start = min(start, budget_s / 2)
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
