@@ -51,7 +51,8 @@ def comparable(solution) -> dict:
 
 @pytest.mark.parametrize("method", ON_RIG)
 def test_every_method_gives_the_same_kind_of_solution(method, tmp_path):
-    rig = Recording(SimulatedRig(TanhNetwork(), seed=4))
+    # Without noise: drift between the last two readings could undo a margin of 2 nA.
+    rig = Recording(SimulatedRig(TanhNetwork(), noise=None))
     guard = Guard(rig)
     log = tmp_path / "or.jsonl"
     solution = train(
@@ -73,7 +74,7 @@ def test_every_method_gives_the_same_kind_of_solution(method, tmp_path):
     assert load_solution(solution.save(tmp_path / "or.json")).to_dict() == solution.to_dict()
 
     # Resumed when it is over, it plays nothing and gives the same.
-    idle = Recording(SimulatedRig(TanhNetwork(), seed=4))
+    idle = Recording(SimulatedRig(TanhNetwork(), noise=None))
     again = train(
         OR, Guard(idle), method=method, seed=2, budget_s=60.0, log=log, resume=True,
         **options_for(method),

@@ -107,6 +107,7 @@ METHODS: dict[str, Method] = {
             "physics-aware",
             f"{_HERE}.physics_aware:physics_aware",
             "device forward, surrogate backward",
+            options_of=(_DESCENT,),
         ),
     )
 }

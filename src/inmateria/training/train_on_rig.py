@@ -115,8 +115,9 @@ def _header(
 
 
 def _described(value: Any) -> Any:
-    if hasattr(value, "to_dict"):
-        return value.to_dict()
+    for name in ("to_dict", "describe"):
+        if hasattr(value, name):
+            return getattr(value, name)()
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
