@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+from inmateria.cli.settings import SearchSettings
+from inmateria.cli.tasks import task_names
 from inmateria.devices.device import Terminal
 from inmateria.surrogates.network import ScaledNetwork
 from inmateria.surrogates.surrogate import Surrogate
@@ -191,6 +193,22 @@ def test_ring_and_sphere_by_other_methods(inmateria: Run, device: Path, tmp_path
     # Nothing was differentiated, and no tone was played.
     for absent in ("signal / noise", "Spectrum of the output"):
         assert absent not in page
+
+
+def test_names_of_tasks() -> None:
+    assert task_names(["ring", "ring"]) == ["RING"]
+    assert len(task_names(["all"])) == 17
+    assert "SPHERE" not in task_names(["all"])
+    # The inputs of a run are those of its first task, and gates have two.
+    assert task_names(["sphere", "and"]) == ["AND", "SPHERE"]
+
+
+def test_search_is_stricter_than_what_is_demanded() -> None:
+    settings = SearchSettings(min_margin_na=2.0, min_accuracy=0.9, reserve=2.0).stricter()
+    assert settings.min_margin_na == 4.0
+    assert settings.min_accuracy == pytest.approx(0.95)
+    # TRUE and FALSE may spread by the margin that is demanded of the others, or half of it.
+    assert settings.tolerance_na == 1.0
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,19 @@ def run(typed: Sequence[str], settings: SearchSettings, out: Path, *, resume: bo
     make_folder(out)
     logs = [out / f"{task.name}.search.jsonl" for task in tasks]
     _refuse_kept(logs, resume=resume)
-    trained = []
+    trained: list[Trained] = []
+    failed: InMateriaError | None = None
     for task, stricter, log in zip(tasks, searched, logs, strict=True):
-        found = _search(stricter, device, settings, log=log, options=options)
-        trained.append(_tried(found, task, device, settings, log=log))
+        try:
+            found = _search(stricter, device, settings, log=log, options=options)
+            trained.append(_tried(found, task, device, settings, log=log))
+        except StoppedError:
+            raise
+        except InMateriaError as error:
+            failed = error
+            break
+    if failed is not None and not trained:
+        raise failed
     with keeping(f"all searches are kept in {out}; the same command with --resume shows them"):
         accuracy = accuracy_line(device)
         rows = [row_of(t.verification) for t in trained]
@@ -82,6 +91,9 @@ def run(typed: Sequence[str], settings: SearchSettings, out: Path, *, resume: bo
     print_scoreboard(Console(highlight=False), rows)
     click.echo(result)
     click.echo(str(report))
+    if failed is not None:
+        # The tasks before it are worth their report.
+        raise failed
 
 
 def _options(settings: SearchSettings) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def _curve(solution: Solution, criterion: str) -> Picture:
         "threshold": ("accuracy (%)", 100 * float(described.get("min_accuracy", 0.0))),
         "flatness": ("room to spare (nA)", 0.0),
     }.get(criterion, ("margin (nA)", float(described.get("min_margin_na", 0.0))))
-    kept = kept_row(rows)
+    kept, restarts = kept_row(rows), _restarts(rows)
     svg = draw_search_curve(
         [row["step"] for row in rows],
         [row.get("loss", np.nan) for row in rows],
@@ -147,15 +147,17 @@ def _curve(solution: Solution, criterion: str) -> Picture:
         kept=kept,
         quality_label=label,
         goal=goal,
-        restarts=_restarts(rows),
+        restarts=restarts,
         name=f"search-{solution.task}",
     )
     judged = "accuracy on the training points" if share else label.removesuffix(" (nA)")
     caption = (
-        f"Loss (above) and {judged} (below) of each iteration, as measured with noise on. "
+        f"Loss (above) and {judged} (below) of each iteration, as measured with noise on; of "
+        "several settings in one iteration, the best. "
         f"Diamond: the setting that was kept, found in iteration {rows[kept]['step']:.0f} of "
-        f"{len(rows)} after {rows[kept]['device_s']:.1f} s on the device. Dotted: a new start "
-        f"somewhere else. Method {solution.method}, seed {solution.seed}."
+        f"{len(rows)} after {rows[kept]['device_s']:.1f} s on the device. "
+        f"{'Dotted: a new start somewhere else. ' if restarts else ''}"
+        f"Method {solution.method}, seed {solution.seed}."
     )
     return Picture(svg, caption)
 

@@ -115,7 +115,7 @@ def _radial(
                   markeredgecolor=INK, markeredgewidth=0.7, zorder=3)  # fmt: skip
     axes.axhline(threshold_na, color=INK, linewidth=1.2)
     axes.set(xlabel="distance from the centre", ylabel="measured current (nA)", xlim=(0, None))
-    axes.set_title(f"{right.mean():.1%} right", loc="left", fontweight="bold")
+    axes.set_title(f"{right.mean():.1%} of all points right", loc="left", fontweight="bold")
 
 
 def _plane(axes: Axes, part: Slice, *, borders: tuple[float, float], threshold_na: float) -> None:

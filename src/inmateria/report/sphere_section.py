@@ -10,7 +10,7 @@ import numpy as np
 
 from inmateria.report.page import Picture, Section
 from inmateria.report.sphere_map import Slice, draw_sphere_map
-from inmateria.report.task_sections import axis_beyond, volts_of
+from inmateria.report.task_sections import axis_beyond, drift_of, volts_of
 from inmateria.tasks.task import levels_for
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def sphere_section(v: Verification, device: Device, *, output: int = 0) -> Secti
     fixed = np.zeros(len(names))
     fixed[[names.index(name) for name in v.controls]] = list(v.controls.values())
     fixed[rows] = centre
+    offset = drift_of(v, device, output=output)
     slices = []
     for i, j in combinations(range(len(rows)), 2):
         x, y = (axis_beyond(v.points[:, k], device.terminals[rows[k]]) for k in (i, j))
@@ -46,7 +47,7 @@ def sphere_section(v: Verification, device: Device, *, output: int = 0) -> Secti
             Slice(
                 (v.inputs[i], v.inputs[j]),
                 (x, y),
-                device.current(voltage)[..., output],
+                device.current(voltage)[..., output] + offset,
                 (float(centre[i]), float(centre[j])),
                 (float(reach[i]), float(reach[j])),
             )
@@ -64,7 +65,8 @@ def sphere_section(v: Verification, device: Device, *, output: int = 0) -> Secti
         f"{verdict}: {v.accuracy:.1%} of the test points on their side of {v.threshold_na:.3g} nA, "
         "a threshold chosen on the training points. First: all points as measured, noise on, "
         "against their distance from the centre; no point lies in the grey gap. Others: the "
-        "output without noise over two inputs, the third at its centre; dashed: where the ball "
+        "output without noise over two inputs, the third at its centre, "
+        f"{offset:+.2g} nA for what drifted meanwhile; dashed: where the ball "
         f"ends (blue) and the shell begins (orange). {volts_of(v.controls)}"
     )
     return Section("Sphere", [Picture(svg, "; ".join([caption, *v.reasons]))])

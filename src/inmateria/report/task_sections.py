@@ -92,6 +92,7 @@ def _strip(v: Verification) -> Picture:
 def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section:
     """The ring's points over the steady-state response of `device` at the found controls."""
     names = [t.name for t in device.terminals]
+    offset = drift_of(v, device, output=output)
     x, y = (
         axis_beyond(v.points[:, i], device.terminals[names.index(v.inputs[i])]) for i in range(2)
     )
@@ -107,7 +108,7 @@ def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section
         target,
         (v.level_na > v.threshold_na) == target,
         grid_v=(x, y),
-        response_na=device.current(voltage)[..., output],
+        response_na=device.current(voltage)[..., output] + offset,
         threshold_na=v.threshold_na,
         input_names=v.inputs,
     )
@@ -115,10 +116,23 @@ def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section
     caption = (
         f"{verdict}: {v.accuracy:.1%} of the test points on their side of "
         f"{v.threshold_na:.3g} nA, a threshold chosen on the training points. Points: measured, "
-        "noise on; background: the output over the plane of the inputs without noise. "
-        f"{volts_of(v.controls)}"
+        "noise on; background: the output over the plane of the inputs without noise, "
+        f"{offset:+.2g} nA for what drifted meanwhile. {volts_of(v.controls)}"
     )
     return Section("Ring", [Picture(svg, "; ".join([caption, *v.reasons]))])
+
+
+def drift_of(v: Verification, device: Device, *, output: int = 0) -> float:
+    """What a series reads more than the device gives without noise, nA: median over its points.
+
+    Slow noise shifts all points of a series together, and the threshold with them.
+    """
+    names = [t.name for t in device.terminals]
+    voltage = np.zeros((len(v.points), len(names)))
+    for name, volts in v.controls.items():
+        voltage[:, names.index(name)] = volts
+    voltage[:, [names.index(name) for name in v.inputs]] = v.points
+    return float(np.median(v.level_na - device.current(voltage)[:, output]))
 
 
 def axis_beyond(points: FloatArray, terminal: Terminal) -> FloatArray:
