@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
+from inmateria.devices.device import FloatArray, Terminal
 from inmateria.report.gradient_history import draw_gradient_history
 from inmateria.report.search_curve import draw_search_curve
 from inmateria.report.sphere_map import Slice, draw_sphere_map
+from inmateria.report.task_sections import drift_of
 from inmateria.report.tone_spectrum import draw_tone_spectrum
 from inmateria.signals.spectra import power_spectrum
+from inmateria.training.verification import Verification
 
 CONTROLS = ("e1", "e3", "e5")
 AXIS = np.linspace(-0.7, 0.7, 21)
@@ -137,6 +143,26 @@ def test_controls_that_take_turns_share_a_tone() -> None:
         f, np.ones_like(f), tones_hz=[100.0] * 3, controls=CONTROLS, noise=[0.1] * 3
     )
     assert "e1 e3 e5" in svg
+
+
+def test_drift_of_a_series_is_what_its_points_share() -> None:
+    class Plane:
+        terminals = tuple(Terminal(f"e{i}") for i in range(1, 4))
+        outputs = ("e0",)
+
+        def current(self, voltage: ArrayLike) -> FloatArray:
+            return np.asarray(np.asarray(voltage) @ [1.0, 10.0, 100.0])[..., None]
+
+        def describe(self) -> dict[str, Any]:
+            return {}
+
+    points = np.array([[0.1, 0.2], [-0.3, 0.4], [0.5, 0.0]])
+    # Inputs e3 and e1, control e2 at 0.5 V, 3 nA of drift, and one point off by itself.
+    level = points @ [100.0, 1.0] + 5.0 + 3.0 + np.array([0.0, 0.0, 40.0])
+    measured = SimpleNamespace(
+        points=points, inputs=("e3", "e1"), controls={"e2": 0.5}, level_na=level
+    )
+    assert drift_of(cast(Verification, measured), Plane()) == pytest.approx(3.0)
 
 
 def test_sphere_map_counts_points_on_their_side() -> None:
