@@ -70,7 +70,7 @@ def test_with_the_device_as_its_own_model_a_step_goes_down_the_measured_loss() -
     # A loss that is smooth over 10 nA: the paper's is steep as exp(-separation / 1 nA).
     task = xor_on_ideal_rig(Stop(iterations=2), loss="soft_margin", scale_na=10.0)
     with contextlib.suppress(SearchEnded):
-        physics_aware(task, seed=4, surrogate=TanhNetwork(seed=1), learning_rate=1e-4)
+        physics_aware(task, seed=4, surrogate=TanhNetwork(seed=1), learning_rate=1e-4, screening=1)
     before, after = task.history
     step = np.array([after[f"control_v.{c}"] - before[f"control_v.{c}"] for c in CONTROLS])
     slope = np.array([before[f"gradient_per_v.{c}"] for c in CONTROLS])
