@@ -1,7 +1,7 @@
 """Sphere: a ball against the shell around it, in the space of three inputs.
 
 Boon et al. 2025 train it with 300 points and test it with 1,000, inputs within
--0.7 V and 0.7 V.
+-0.7 V and 0.7 V. The radii are those of the ring.
 """
 
 from __future__ import annotations
@@ -22,5 +22,3 @@ class Sphere(Shells):
     inputs: tuple[str, ...] = ("e2", "e4", "e6")
     n_train: int = 300
     n_test: int = 1000
-    inner_radius: float = 0.5
-    gap: float = 0.2
