@@ -76,7 +76,7 @@ def descend(
     optimiser : str
         ``"gradient"``, ``"momentum"`` or ``"adam"``.
     learning_rate : float, optional
-        V^2 per unit of loss, V for Adam; 0.02 by default.
+        V^2 per unit of loss, 0.02 by default; V for Adam, 0.05.
     schedule : str
         ``"constant"``, ``"cosine"`` (to zero) or ``"exponential"`` (to 1 %), over
         `iterations`.

@@ -79,7 +79,7 @@ OPTIMISERS: dict[str, Callable[[], Optimiser]] = {
 }
 """Optimisers by name."""
 
-LEARNING_RATE = {"gradient": 0.02, "momentum": 0.02, "adam": 0.02}
+LEARNING_RATE = {"gradient": 0.02, "momentum": 0.02, "adam": 0.05}
 """Default learning rates: V^2 per unit of loss (Boon et al. 2025), and V for Adam."""
 
 SCHEDULES: dict[str, Callable[[float], float]] = {

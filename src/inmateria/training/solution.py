@@ -51,16 +51,20 @@ class Solution:
     inputs : terminal names
     controls : mapping of terminal name to voltage, V
     score : Score
-        Of the winner, as the trained device or model sees it.
+        Of the winner, as the trained device or model sees it; on a rig, of a fresh
+        reading after the search.
     current_na : one current per point of the task, nA
-        What it is expected to give.
+        What it is expected to give, or gave in that reading.
     output : str
         Output that is read.
     method : str
     seed : int
     cost : Cost
     history : sequence of mappings
-        One per recorded step: ``step``, ``loss_best``, ``loss_mean``, ``margin_na``.
+        One per recorded step, numbers by name: ``step``, ``loss_best``,
+        ``loss_mean``, ``margin_na`` in silico; ``step``, ``loss``, ``loss_best``,
+        ``accuracy``, ``margin_na``, ``passed``, ``device_s`` (and controls and loss
+        gradient after a gradient) on a rig.
     device : mapping
         `device.describe()` of what it was trained on.
     """
