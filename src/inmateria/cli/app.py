@@ -16,7 +16,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sample": ("inmateria.cli.sample", "Drive a device's terminals and record its current."),
     "show": ("inmateria.cli.show", "Print what is in a measurement, a model or a run."),
     "fit": ("inmateria.cli.fit", "Fit a surrogate to a measurement."),
-    "train": ("inmateria.cli.train", "Find control voltages for tasks, on a surrogate or a device."),
+    "train": (
+        "inmateria.cli.train",
+        "Find control voltages for tasks, on a surrogate or a device.",
+    ),
     "verify": ("inmateria.cli.verify", "Apply found controls to the device, noise on."),
     "compare": ("inmateria.cli.compare", "Run every training method on one bench: a scoreboard."),
     "accuracy": ("inmateria.cli.accuracy", "Check a dopant network's engine by Monte Carlo."),

@@ -154,7 +154,8 @@ def _curve(solution: Solution, criterion: str) -> Picture:
     caption = (
         f"Loss (above) and {judged} (below) of each iteration, as measured with noise on; of "
         "several settings in one iteration, the best. "
-        f"Diamond: the setting that was kept, found in iteration {rows[kept]['step']:.0f} of "
+        "Diamond: the setting that was kept (one that passes, else the lowest loss), found in "
+        f"iteration {rows[kept]['step']:.0f} of "
         f"{len(rows)} after {rows[kept]['device_s']:.1f} s on the device. "
         f"{'Dotted: a new start somewhere else. ' if restarts else ''}"
         f"Method {solution.method}, seed {solution.seed}."
