@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from inmateria.devices.device import FloatArray, Terminal
 from inmateria.report.gradient_history import draw_gradient_history
 from inmateria.report.search_curve import draw_search_curve
+from inmateria.report.search_sections import kept_row
 from inmateria.report.sphere_map import Slice, draw_sphere_map
 from inmateria.report.task_sections import drift_of
 from inmateria.report.tone_spectrum import draw_tone_spectrum
@@ -167,3 +168,15 @@ def test_drift_of_a_series_is_what_its_points_share() -> None:
 
 def test_sphere_map_counts_points_on_their_side() -> None:
     assert "4 of 5 points" in described(sphere_map())
+
+
+def test_kept_is_what_passes_then_the_lowest_loss() -> None:
+    rows = [
+        {"step": 1.0, "passed": 0.0},  # clipped: no loss
+        {"step": 2.0, "loss": 0.1, "passed": 0.0},
+        {"step": 3.0, "loss": 0.4, "passed": 1.0},
+        {"step": 4.0, "loss": 0.3, "passed": 1.0},
+        {"step": 5.0, "loss": 0.3, "passed": 1.0},
+    ]
+    assert kept_row(rows) == 3
+    assert kept_row(rows[:2]) == 1
