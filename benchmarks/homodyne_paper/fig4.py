@@ -42,7 +42,9 @@ WORKERS = 2
 GATE_BUDGET_S = 600.0
 GATE_LOSS = 0.008
 SPHERE_LOSS = 0.2
-SPHERE_RATE = 0.015
+SPHERE_LEARNING_RATE = 0.015
+# Tones below 1 kHz need no more; four times as quick to compute as 10 kS/s.
+SPHERE_RIG_HZ, SPHERE_TONES_HZ = 2_500.0, 1_000.0
 PAPER_LOSS = "correlation_separation"
 SPHERE_SEEDS = 5
 SPHERE_ITERATIONS = 300
@@ -155,10 +157,11 @@ def one_sphere(bench: Bench, seed: int) -> dict[str, Any]:
     task = Sphere(bench.inputs, **input_levels(device, bench.inputs))
     first = train(
         task,
-        SimulatedRig(device, seed=seed),
+        SimulatedRig(device, rate=SPHERE_RIG_HZ, seed=seed),
         method="homodyne",
         loss=PAPER_LOSS,
-        learning_rate=SPHERE_RATE,
+        learning_rate=SPHERE_LEARNING_RATE,
+        high_hz=SPHERE_TONES_HZ,
         stop=Stop(loss=SPHERE_LOSS, iterations=SPHERE_ITERATIONS),
         seed=seed,
     )
@@ -178,7 +181,7 @@ def one_sphere(bench: Bench, seed: int) -> dict[str, Any]:
     for method in ("genetic", "in-silico"):
         other = train(
             task,
-            SimulatedRig(device, seed=seed),
+            SimulatedRig(device, rate=SPHERE_RIG_HZ, seed=seed),
             method=method,
             budget_s=first.cost.device_s,
             stop=Stop(loss=SPHERE_LOSS),
