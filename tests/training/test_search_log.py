@@ -65,6 +65,15 @@ def test_a_line_that_was_cut_short_is_dropped_wherever_it_was_cut(path):
     assert path.read_bytes() == whole
 
 
+def test_nothing_of_a_torn_line_stays_behind_a_shorter_one(path):
+    path.write_bytes(path.read_bytes()[:-1])
+    short = {"kind": "note", "x": 1}
+    with SearchLog(path, HEADER, resume=True) as log:
+        log.append(short)
+    assert read_search_log(path)[1][-1] == short
+    assert path.read_bytes().endswith(_line(short))
+
+
 def test_zeros_at_the_end_are_dropped(path):
     """What a power cut leaves where a file grew but its data did not come to the disk."""
     path.write_bytes(path.read_bytes() + bytes(100))
