@@ -2,14 +2,15 @@
 
 Gates: all sixteen on the default dopant network (inputs e2, e6) and on the published model of a
 real device (`device-a` of the reference data, inputs e0, e5, where it is on this machine), by
-homodyne descent with the paper's loss, tones of 8 mV and windows of 0.1 s. A search ends when the
-loss falls below 0.008 and the gate is passed, or after 600 s of device time; each result is then
-verified on a fresh rig.
+homodyne descent with the paper's loss, tones of 8 mV and windows of 0.1 s. A search ends when a
+reading passes the gate with twice the margin, and passes again, or after 600 s of device time; each
+result is then verified on a fresh rig. (The paper's rule, a loss below 0.008, is met by lucky
+readings here: the correlation of four levels is nearly one also where they differ by the noise.)
 
-Sphere, on `device-a` too (inputs e0, e1, e4): 300 training and 1,000 test points, five seeds, at
-most 300 requests of homodyne descent with the paper's loss and learning rate, the screening of its
-starting point included; then a genetic algorithm and a surrogate with the device time that the
-descent took.
+Sphere, on the network model of the default device (inputs e2, e4, e6): 300 training and 1,000 test
+points, five seeds, at most 300 requests of homodyne descent, those that screen its starting points
+included, until 95 % of the training points are told right twice; then a genetic algorithm and a
+surrogate with the device time that the descent took.
 """
 
 from __future__ import annotations
@@ -27,25 +28,27 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.gates_real_devices import MODELS, PublishedModel
+from benchmarks.stand_in import stand_in
 from inmateria.devices.device import Device
 from inmateria.devices.dopant.network import DopantNetwork
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.simulated import SimulatedRig
 from inmateria.tasks.gates import GATES, Gate
 from inmateria.tasks.sphere import Sphere
-from inmateria.tasks.task import input_levels
+from inmateria.tasks.task import control_terminals, input_levels, task_current
+from inmateria.training.compare_run import stricter
 from inmateria.training.search import Stop
+from inmateria.training.solution import Solution
 from inmateria.training.train import train
 from inmateria.training.verify import verify
 
 WORKERS = 2
 GATE_BUDGET_S = 600.0
-GATE_LOSS = 0.008
-SPHERE_LOSS = 0.2
-SPHERE_LEARNING_RATE = 0.015
+RESERVE = 2.0
+SPHERE_ENOUGH = 0.95
+SPHERE_DESCENT = {"loss": "binary_logistic", "optimiser": "adam", "learning_rate": 0.05}
 # Tones below 1 kHz need no more; four times as quick to compute as 10 kS/s.
 SPHERE_RIG_HZ, SPHERE_TONES_HZ = 2_500.0, 1_000.0
-PAPER_LOSS = "correlation_separation"
 SPHERE_SEEDS = 5
 SPHERE_ITERATIONS = 300
 SPHERE_GOAL = 0.94
@@ -63,17 +66,19 @@ class Bench:
         """The device itself."""
         if self.name.startswith("device-"):
             return PublishedModel(MODELS / f"{self.name}.npz")
+        if self.name == "stand-in":
+            return stand_in()
         return DopantNetwork(seed=int(self.name.removeprefix("seed ")))
 
 
 GATE_BENCHES = (Bench("seed 91", ("e2", "e6")), Bench("device-a", ("e0", "e5")))
-SPHERE_BENCH = Bench("device-a", ("e0", "e1", "e4"))
+SPHERE_BENCH = Bench("stand-in", ("e2", "e4", "e6"))
 
 
 def main(out: Path) -> None:
     """Run both parts, print the tables, and write homodyne-4.svg into `out`."""
     runs = {b.name: gates_on(b) for b in GATE_BENCHES if available(b)}
-    spheres = sphere_on(SPHERE_BENCH) if available(SPHERE_BENCH) else []
+    spheres = sphere_on(SPHERE_BENCH)
     draw(runs, spheres, out)
 
 
@@ -106,13 +111,12 @@ def one_gate(bench: Bench, name: str) -> dict[str, Any]:
     """Search a gate by homodyne descent and verify it on a fresh rig."""
     device = bench.device()
     gate = Gate(name, inputs=bench.inputs, **input_levels(device, bench.inputs))
-    stop = Stop(passed=True) if gate.constant else Stop(loss=GATE_LOSS)
     solution = train(
-        gate,
+        stricter(gate, RESERVE),
         SimulatedRig(device, seed=1),
         method="homodyne",
         budget_s=GATE_BUDGET_S,
-        stop=stop,
+        stop=Stop(passed=True),
         seed=0,
     )
     with Guard(SimulatedRig(device, seed=1001)) as rig:
@@ -140,36 +144,43 @@ def sphere_on(bench: Bench) -> list[dict[str, Any]]:
     rows = _each(one_sphere, [(bench, seed) for seed in range(SPHERE_SEEDS)])
     print(f"Sphere on {bench.name}, inputs {', '.join(bench.inputs)}: test accuracy")
     methods = ("homodyne", "genetic", "in-silico")
-    print(f"| seed | iterations | device time, s | {' | '.join(methods)} |")
+    print("In brackets: at the same controls without noise.")
+    print(f"| seed | requests | device time, s | {' | '.join(methods)} |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
     for seed, row in enumerate(rows):
-        reached = " | ".join(f"{row['accuracy'][m]:.1%}" for m in methods)
-        print(f"| {seed} | {row['iterations']} | {row['device_s']:.0f} | {reached} |")
-    middle = {m: float(np.median([row["accuracy"][m] for row in rows])) for m in methods}
-    print("| median | | | " + " | ".join(f"{middle[m]:.1%}" for m in methods) + " |")
+        reached = (f"{row['accuracy'][m]:.1%} ({row['quiet'][m]:.1%})" for m in methods)
+        print(f"| {seed} | {row['iterations']} | {row['device_s']:.0f} | {' | '.join(reached)} |")
+    middle = (
+        f"{_median(rows, 'accuracy', m):.1%} ({_median(rows, 'quiet', m):.1%})" for m in methods
+    )
+    print("| median | | | " + " | ".join(middle) + " |")
     print(f"goal: homodyne {SPHERE_GOAL:.0%} or better in the median", flush=True)
     return rows
+
+
+def _median(rows: list[dict[str, Any]], kind: str, method: str) -> float:
+    return float(np.median([row[kind][method] for row in rows]))
 
 
 def one_sphere(bench: Bench, seed: int) -> dict[str, Any]:
     """One seed of every method on rigs with the same noise."""
     device = bench.device()
-    task = Sphere(bench.inputs, **input_levels(device, bench.inputs))
+    task = Sphere(bench.inputs, min_accuracy=SPHERE_ENOUGH, **input_levels(device, bench.inputs))
     first = train(
         task,
         SimulatedRig(device, rate=SPHERE_RIG_HZ, seed=seed),
         method="homodyne",
-        loss=PAPER_LOSS,
-        learning_rate=SPHERE_LEARNING_RATE,
         high_hz=SPHERE_TONES_HZ,
-        stop=Stop(loss=SPHERE_LOSS, iterations=SPHERE_ITERATIONS),
+        stop=Stop(passed=True, iterations=SPHERE_ITERATIONS),
         seed=seed,
+        **SPHERE_DESCENT,
     )
     row: dict[str, Any] = {
         "iterations": len(first.history),
         "device_s": first.cost.device_s,
         "losses": [step.get("loss", float("nan")) for step in first.history],
         "accuracy": {"homodyne": float(first.score.accuracy)},
+        "quiet": {"homodyne": _quietly(first, task, device)},
         "threshold_na": float(first.score.threshold_na),
         "current_na": list(first.current_na),
         "radius": np.linalg.norm(
@@ -184,12 +195,19 @@ def one_sphere(bench: Bench, seed: int) -> dict[str, Any]:
             SimulatedRig(device, rate=SPHERE_RIG_HZ, seed=seed),
             method=method,
             budget_s=first.cost.device_s,
-            stop=Stop(loss=SPHERE_LOSS),
+            stop=Stop(passed=True),
             seed=seed,
-            **({"loss": PAPER_LOSS} if method == "genetic" else {}),
         )
         row["accuracy"][method] = float(other.score.accuracy)
+        row["quiet"][method] = _quietly(other, task, device)
     return row
+
+
+def _quietly(solution: Solution, task: Sphere, device: Device) -> float:
+    """Test accuracy of the device without noise at the controls that were found."""
+    names = [t.name for t in control_terminals(task, device)]
+    controls = [solution.controls[name] for name in names]
+    return float(task.score(task_current(task, device, controls)).accuracy)
 
 
 def draw(runs: dict[str, list[dict[str, Any]]], spheres: list[dict[str, Any]], out: Path) -> None:
@@ -205,9 +223,8 @@ def draw(runs: dict[str, list[dict[str, Any]]], spheres: list[dict[str, Any]], o
     left, right = below.subplots(1, 2)
     _radius(left, spheres)
     for seed, row in enumerate(spheres):
-        right.semilogy(np.arange(1, len(row["losses"]) + 1), row["losses"], lw=0.9,
+        right.plot(np.arange(1, len(row["losses"]) + 1), row["losses"], lw=0.9,
                        label=f"seed {seed}")  # fmt: skip
-    right.axhline(SPHERE_LOSS, color="black", ls="--", lw=0.8)
     right.set(xlabel="iteration", ylabel="loss", title="Sphere: loss, five seeds")
     right.legend(frameon=False)
     figure.savefig(out / "homodyne-4.svg", metadata={"Date": None})
@@ -224,9 +241,6 @@ def _strip(panel: Any, row: dict[str, Any]) -> None:
 
 
 def _radius(panel: Any, spheres: list[dict[str, Any]]) -> None:
-    if not spheres:
-        panel.set_title("Sphere: no reference data on this machine")
-        return
     order = np.argsort([row["accuracy"]["homodyne"] for row in spheres])
     row = spheres[int(order[len(order) // 2])]
     test = ~np.array(row["train"])

@@ -331,3 +331,33 @@ class _Scripted:
 
     def seconds(self, _settings):
         return 0.0
+
+
+class Drifting(SimulatedRig):
+    """Its zero moves by 20 nA a second."""
+
+    played = 0
+
+    def play(self, voltage):
+        reading = super().play(voltage)
+        time = (self.played + np.arange(reading.shape[1])) / self.rate
+        self.played += reading.shape[1]
+        return reading + 20.0 * time
+
+
+def test_a_reference_takes_a_drift_out_of_many_points():
+    device = TanhNetwork()
+    task = Ring(INPUTS, n_train=40, n_test=20)
+    controls = settings(1)
+
+    def off(reference_every):
+        rig = Guard(Drifting(device, noise=None, lowpass=None, electrodes=None, adc=None, dac=None))
+        on_rig = TaskOnRig(task, rig, reference_every=reference_every)
+        exact = task_current(task, device, controls)[0, task.train]
+        return np.std(on_rig.measure(controls).current_na[0] - exact)
+
+    # 40 points of 35 ms and their ramps are some 1.6 s, so 32 nA from first to last, 9 nA rms. A
+    # line between references takes a straight drift out but for ramps of unequal length: of some
+    # 5 ms a point, 20 nA/s x 5 ms = 0.1 nA.
+    assert off(0) > 5.0
+    assert off(4) < 0.2

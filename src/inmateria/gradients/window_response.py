@@ -56,9 +56,10 @@ def noise_variance(
     """
     n_samples = len(weights)
     width = rate / n_samples
-    low = np.geomspace(_LOWEST * width, _SPLIT * width, _LOG_POINTS, dtype=np.float64)
+    exponent = np.linspace(np.log(_LOWEST * width), np.log(_SPLIT * width), _LOG_POINTS)
+    low = np.exp(exponent, dtype=np.float64)
     t = np.arange(n_samples) / rate
-    high = np.arange(_SPLIT * _PAD, _PAD * n_samples // 2 + 1) * (width / _PAD)
+    high = np.arange(_SPLIT * _PAD, _PAD * n_samples // 2 + 1, dtype=np.float64) * (width / _PAD)
     density_low = np.asarray(density(low), dtype=np.float64)
     density_high = np.asarray(density(high), dtype=np.float64)
     result = np.empty(weights.shape[1])

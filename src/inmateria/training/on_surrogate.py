@@ -80,8 +80,8 @@ def on_surrogate(
         sample_s = DEFAULT_SAMPLE_S if share is None else min(_BUDGET_SHARE * share, 60.0)
     how = Descent(restarts, steps, screening, learning_rate=learning_rate)
     task_on_rig.expected_iterations = rounds
-    with _folder(task_on_rig) as stem:
-        surrogate = _surrogate(task_on_rig, stem, sample_s, base_hz, epochs, fit or {}, seed)
+    with sample_folder(task_on_rig) as stem:
+        surrogate = sampled_surrogate(task_on_rig, stem, sample_s, base_hz, epochs, fit or {}, seed)
     task = task_on_rig.task
     for k in range(rounds):
         found = in_silico(
@@ -98,7 +98,7 @@ def on_surrogate(
         task_on_rig.note(predicted_margin_na=float(found.score.margin_na))
 
 
-def _surrogate(
+def sampled_surrogate(
     task_on_rig: TaskOnRig,
     stem: Path,
     sample_s: float,
@@ -107,6 +107,19 @@ def _surrogate(
     fit: dict[str, Any],
     seed: int,
 ) -> Surrogate:
+    """A surrogate fitted to a sampling of the rig, which is a request of the search.
+
+    Parameters
+    ----------
+    task_on_rig : TaskOnRig
+    stem : Path
+        From `sample_folder`: the measurement and the state of the fit are named after it.
+    sample_s, base_hz
+        Of the triangles.
+    epochs, fit
+        Of `fit_surrogate`.
+    seed : int
+    """
     path = stem.with_name(stem.name + ".sample.nc")
     design = Triangles(sample_s, base_hz=base_hz, seed=seed)
 
@@ -131,7 +144,7 @@ def _surrogate(
 
 
 @contextlib.contextmanager
-def _folder(task_on_rig: TaskOnRig) -> Iterator[Path]:
+def sample_folder(task_on_rig: TaskOnRig) -> Iterator[Path]:
     """Where the measurement goes, and what its name begins with."""
     if task_on_rig.log is not None:
         yield task_on_rig.log.path.with_suffix("")

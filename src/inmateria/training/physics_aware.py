@@ -26,7 +26,7 @@ from inmateria.gradients.operating_points import control_index
 from inmateria.rigs.guard import Guard
 from inmateria.signals.waveforms import plateaus
 from inmateria.training.descent import descend
-from inmateria.training.on_surrogate import _folder, _surrogate
+from inmateria.training.on_surrogate import sample_folder, sampled_surrogate
 from inmateria.training.task_on_rig import TaskOnRig
 
 _BUDGET_SHARE = 0.5
@@ -184,8 +184,8 @@ def physics_aware(
             sample_s = _LONGEST_SAMPLE_S
             if budget is not None:
                 sample_s = min(_BUDGET_SHARE * budget, _LONGEST_SAMPLE_S)
-        with _folder(task_on_rig) as stem:
-            model = _surrogate(task_on_rig, stem, sample_s, base_hz, epochs, fit or {}, seed)
+        with sample_folder(task_on_rig) as stem:
+            model = sampled_surrogate(task_on_rig, stem, sample_s, base_hz, epochs, fit or {}, seed)
     else:
         model = surrogate
     estimator = ModelGradient(

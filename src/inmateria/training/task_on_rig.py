@@ -22,7 +22,7 @@ from inmateria.errors import ConfigurationError, ParameterError, ShapeError, Tra
 from inmateria.gradients.gradient import CLIPPED, Gradient, GradientEstimator
 from inmateria.rigs.guard import Guard
 from inmateria.tasks.task import Task, control_terminals, output_index
-from inmateria.training.points_on_rig import PointsOnRig
+from inmateria.training.points_on_rig import REFERENCE_EVERY, PointsOnRig
 from inmateria.training.rig_loss import TaskLoss, training_score
 from inmateria.training.search import BestSoFar, Progress, Reading, SearchEnded, Stop
 from inmateria.training.search_log import CONFIRM, FINAL, NOTE, SearchLog
@@ -53,6 +53,9 @@ class TaskOnRig:
         Of the loss.
     hold_s, settle_s : float, s
         Averaged at each point, and waited before.
+    reference_every : int
+        Of many points, how many are visited between two visits of a reference
+        that takes the drift out; 0 for none.
     budget_s : float, optional, s
         Device time of the search, set-up and ramps included. A request that
         would not end within it is not begun.
@@ -92,6 +95,7 @@ class TaskOnRig:
         scale_na: float | None = None,
         hold_s: float = 0.02,
         settle_s: float = 0.015,
+        reference_every: int = REFERENCE_EVERY,
         budget_s: float | None = None,
         stop: Stop | None = None,
         log: SearchLog | None = None,
@@ -107,7 +111,9 @@ class TaskOnRig:
         self.target: FloatArray = np.asarray(task.target[task.train], dtype=np.float64)
         self.n_points = int(self.target.size)
         self.loss = TaskLoss(task, loss, scale_na)
-        self.points = PointsOnRig(task, rig, task.train, self.output, hold_s, settle_s)
+        self.points = PointsOnRig(
+            task, rig, task.train, self.output, hold_s, settle_s, reference_every
+        )
         self.budget_s = budget_s
         self.stop = Stop() if stop is None else stop
         self.log = log
@@ -274,6 +280,7 @@ class TaskOnRig:
                 self.output,
                 self.points.hold_s,
                 self.points.settle_s,
+                self.points.reference_every,
             )
             began = self.rig.played_s
             current = everywhere.measure(controls[None], keep_clipped=True)[0]

@@ -22,7 +22,7 @@ from inmateria.training.task_on_rig import SearchEnded, Stop, TaskOnRig
 if TYPE_CHECKING:
     from inmateria.training.train import Method
 
-_OF_RIG = ("output", "loss", "scale_na", "hold_s", "settle_s")
+_OF_RIG = ("output", "loss", "scale_na", "hold_s", "settle_s", "reference_every")
 RIG_OPTIONS = (*_OF_RIG, "stop")
 """Options of `TaskOnRig` that every method on a rig takes."""
 
