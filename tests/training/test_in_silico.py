@@ -12,7 +12,8 @@ from inmateria.tasks import Features, Gate, Ring, gates, task_current
 from inmateria.training.capacity import capacity
 from inmateria.training.find_inputs import find_inputs
 from inmateria.training.in_silico import Descent, in_silico
-from inmateria.training.train import METHODS, train, train_all
+from inmateria.training.methods import METHODS
+from inmateria.training.train import train, train_all
 
 from .stand_ins import TanhNetwork
 

@@ -19,10 +19,11 @@ from inmateria.rigs.guard import Guard
 from inmateria.rigs.simulated import SimulatedRig
 from inmateria.tasks import Gate, Ring, Sphere
 from inmateria.training.in_silico import Descent, in_silico
+from inmateria.training.methods import METHODS
 from inmateria.training.search_log import read_search_log
 from inmateria.training.solution import load_solution
 from inmateria.training.task_on_rig import Stop
-from inmateria.training.train import METHODS, train, train_all
+from inmateria.training.train import train, train_all
 
 from .rigs import Bumps, Recording, quiet_rig
 from .stand_ins import TanhNetwork

@@ -154,7 +154,7 @@ def _checked(settings: CompareSettings, workers: int) -> tuple[list[Task], Devic
 def _arguments(settings: CompareSettings) -> dict[str, Any]:
     """What the settings say, as arguments of `compare`."""
     from inmateria.training.compare_run import Bench
-    from inmateria.training.train import METHODS
+    from inmateria.training.methods import METHODS
 
     names = ("rate_hz", "hold_s", "settle_s", "many_hold_s", "many_settle_s", "reserve",
              "repetitions", "n_sigma")  # fmt: skip

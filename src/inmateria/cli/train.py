@@ -144,7 +144,7 @@ def _method(typed: str | None, config: Path | None) -> str:
     name = (typed or IN_SILICO).lower().replace("_", "-")
     if name == IN_SILICO:
         return name
-    from inmateria.training.train import METHODS
+    from inmateria.training.methods import METHODS
 
     if name not in METHODS:
         near = get_close_matches(name, METHODS, n=1)

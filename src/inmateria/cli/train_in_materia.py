@@ -103,7 +103,7 @@ def _options(settings: SearchSettings) -> dict[str, Any]:
     ------
     ConfigurationError
     """
-    from inmateria.training.train import METHODS
+    from inmateria.training.methods import METHODS
     from inmateria.training.train_on_rig import RIG_OPTIONS
 
     options = settings.method_options

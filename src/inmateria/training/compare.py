@@ -25,7 +25,7 @@ from inmateria.training.compare_records import RecordFile, RunRecord
 from inmateria.training.compare_run import Bench, Job, Runner
 from inmateria.training.compare_summary import Comparison
 from inmateria.training.compare_workers import run_all
-from inmateria.training.train import METHODS
+from inmateria.training.methods import METHODS
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called as progress(runs done, runs in all, note)."""

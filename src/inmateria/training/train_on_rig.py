@@ -20,7 +20,7 @@ from inmateria.training.solution import Cost, Solution
 from inmateria.training.task_on_rig import SearchEnded, Stop, TaskOnRig
 
 if TYPE_CHECKING:
-    from inmateria.training.train import Method
+    from inmateria.training.methods import Method
 
 _OF_RIG = ("output", "loss", "scale_na", "hold_s", "settle_s", "reference_every")
 RIG_OPTIONS = (*_OF_RIG, "stop")
