@@ -61,9 +61,8 @@ def main() -> None:
     )
     with Guard(SimulatedRig(device, seed=2)) as rig:
         result = verify(solution, gate, rig)
-    print(
-        f"verified: {result.passed}, {result.margin_na:.1f} nA, {result.margin_in_noise:.0f} x noise"
-    )
+    in_noise = f"{result.margin_in_noise:.0f} x noise"
+    print(f"verified: {result.passed}, {result.margin_na:.1f} nA, {in_noise}")
 
 
 if __name__ == "__main__":
