@@ -47,7 +47,9 @@ _OUT = {True: Path("solutions"), False: Path("training")}
 @click.option("--amplitude-v", type=float, help="Of the tones of homodyne, V.  [0.008]")
 @click.option("--duration-s", type=float, help="Of a window of tones, s.  [0.1]")
 @click.option(
-    "--optimiser", metavar="NAME", help="gradient, momentum or adam, on a device.  [gradient]"
+    "--optimiser",
+    metavar="NAME",
+    help="gradient, momentum or adam, on a device.  [gradient; adam for ring and sphere]",
 )
 @click.option("--learning-rate", type=float, help="Of a descent on a device.  [0.02]")
 @click.option("--restarts", type=int, help="Searches: side by side in silico, else in turn.")

@@ -52,7 +52,7 @@ def descend(
     *,
     seed: int,
     start: ArrayLike | None = None,
-    optimiser: str = "gradient",
+    optimiser: str | None = None,
     learning_rate: float | None = None,
     schedule: str = "constant",
     iterations: int = 300,
@@ -100,6 +100,8 @@ def descend(
         From `task_on_rig`.
     ParameterError, VoltageLimitError
     """
+    if optimiser is None:
+        optimiser = "adam" if task_on_rig.task.criterion == "threshold" else "gradient"
     _check_choices(optimiser, schedule)
     rate = LEARNING_RATE[optimiser] if learning_rate is None else learning_rate
     for name, value in (("learning_rate", rate), ("max_step_v", max_step_v)):
