@@ -1,11 +1,12 @@
 """Figure 4 of Boon et al. 2025: gates and the sphere, learned in the material, noise on.
 
 Gates: all sixteen on the default dopant network (inputs e2, e6) and on the published model of a
-real device (`device-a` of the reference data, inputs e0, e5, where it is on this machine), by
+real device (`device-a` of the reference data, inputs e2, e3, where it is on this machine), by
 homodyne descent with the paper's loss, tones of 8 mV and windows of 0.1 s. A search ends when a
-reading passes the gate with twice the margin, and passes again, or after 600 s of device time; each
-result is then verified on a fresh rig. (The paper's rule, a loss below 0.008, is met by lucky
-readings here: the correlation of four levels is nearly one also where they differ by the noise.)
+reading passes the gate with twice the margin (1.75 times on `device-a`, whose XNOR offers less
+than 4 nA), and passes again, or after 600 s of device time; each result is then verified on a fresh
+rig. (The paper's rule, a loss below 0.008, is met by lucky readings here: the correlation of four
+levels is nearly one also where they differ by the noise.)
 
 Sphere, on the network model of the default device (inputs e2, e4, e6): 300 training and 1,000 test
 points, five seeds, at most 300 requests of homodyne descent, those that screen its starting points
@@ -44,7 +45,7 @@ from inmateria.training.verify import verify
 
 WORKERS = 2
 GATE_BUDGET_S = 600.0
-RESERVE = 2.0
+GATE_RESTARTS = 1_000  # more than the budget allows
 SPHERE_ENOUGH = 0.95
 SPHERE_DESCENT = {"loss": "binary_logistic", "optimiser": "adam", "learning_rate": 0.05}
 # Tones below 1 kHz need no more; four times as quick to compute as 10 kS/s.
@@ -61,6 +62,7 @@ class Bench:
 
     name: str
     inputs: tuple[str, ...]
+    reserve: float = 2.0
 
     def device(self) -> Device:
         """The device itself."""
@@ -71,7 +73,7 @@ class Bench:
         return DopantNetwork(seed=int(self.name.removeprefix("seed ")))
 
 
-GATE_BENCHES = (Bench("seed 91", ("e2", "e6")), Bench("device-a", ("e0", "e5")))
+GATE_BENCHES = (Bench("seed 91", ("e2", "e6")), Bench("device-a", ("e2", "e3"), reserve=1.75))
 SPHERE_BENCH = Bench("stand-in", ("e2", "e4", "e6"))
 
 
@@ -112,12 +114,13 @@ def one_gate(bench: Bench, name: str) -> dict[str, Any]:
     device = bench.device()
     gate = Gate(name, inputs=bench.inputs, **input_levels(device, bench.inputs))
     solution = train(
-        stricter(gate, RESERVE),
+        stricter(gate, bench.reserve),
         SimulatedRig(device, seed=1),
         method="homodyne",
         budget_s=GATE_BUDGET_S,
         stop=Stop(passed=True),
         seed=0,
+        restarts=GATE_RESTARTS,
     )
     with Guard(SimulatedRig(device, seed=1001)) as rig:
         found = verify(solution, gate, rig)
