@@ -3,10 +3,10 @@
 Gates: all sixteen on the default dopant network (inputs e2, e6) and on the published model of a
 real device (`device-a` of the reference data, inputs e2, e3, where it is on this machine), by
 homodyne descent with the paper's loss, tones of 8 mV and windows of 0.1 s. A search ends when a
-reading passes the gate with twice the margin (1.75 times on `device-a`, whose XNOR offers less
-than 4 nA), and passes again, or after 600 s of device time; each result is then verified on a fresh
-rig. (The paper's rule, a loss below 0.008, is met by lucky readings here: the correlation of four
-levels is nearly one also where they differ by the noise.)
+reading passes the gate with twice the margin, and passes again, or after 600 s of device time; each
+result is then verified on a fresh rig, and searched anew, at most twice, where that fails. (The
+paper's rule, a loss below 0.008, is met by lucky readings here: the correlation of four levels is
+nearly one also where they differ by the noise.)
 
 Sphere, on the network model of the default device (inputs e2, e4, e6): 300 training and 1,000 test
 points, five seeds, at most 300 requests of homodyne descent, those that screen its starting points
@@ -45,6 +45,8 @@ from inmateria.training.verify import verify
 
 WORKERS = 2
 GATE_BUDGET_S = 600.0
+RESERVE = 2.0
+ATTEMPTS = 3
 GATE_RESTARTS = 1_000  # more than the budget allows
 SPHERE_ENOUGH = 0.95
 SPHERE_DESCENT = {"loss": "binary_logistic", "optimiser": "adam", "learning_rate": 0.05}
@@ -62,7 +64,6 @@ class Bench:
 
     name: str
     inputs: tuple[str, ...]
-    reserve: float = 2.0
 
     def device(self) -> Device:
         """The device itself."""
@@ -73,7 +74,7 @@ class Bench:
         return DopantNetwork(seed=int(self.name.removeprefix("seed ")))
 
 
-GATE_BENCHES = (Bench("seed 91", ("e2", "e6")), Bench("device-a", ("e2", "e3"), reserve=1.75))
+GATE_BENCHES = (Bench("seed 91", ("e2", "e6")), Bench("device-a", ("e2", "e3")))
 SPHERE_BENCH = Bench("stand-in", ("e2", "e4", "e6"))
 
 
@@ -96,12 +97,12 @@ def gates_on(bench: Bench) -> list[dict[str, Any]]:
     """All sixteen gates in materia on one device."""
     rows = _each(one_gate, [(bench, name) for name in GATES])
     print(f"Gates in materia on {bench.name}, inputs {', '.join(bench.inputs)}")
-    print("| gate | verified | iterations | loss | margin, nA | in noise | device time, s |")
+    print("| gate | verified | searches | iterations | margin, nA | in noise | device time, s |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for row in rows:
         print(
-            f"| {row['gate']} | {'yes' if row['verified'] else 'no'} | {row['iterations']} "
-            f"| {row['loss']:.4f} | {row['margin_na']:.2f} | {row['margin_in_noise']:.1f} "
+            f"| {row['gate']} | {'yes' if row['verified'] else 'no'} | {row['attempts']} "
+            f"| {row['iterations']} | {row['margin_na']:.2f} | {row['margin_in_noise']:.1f} "
             f"| {row['device_s']:.0f} |"
         )
     found = sum(row["verified"] for row in rows if row["gate"] not in ("TRUE", "FALSE"))
@@ -113,17 +114,22 @@ def one_gate(bench: Bench, name: str) -> dict[str, Any]:
     """Search a gate by homodyne descent and verify it on a fresh rig."""
     device = bench.device()
     gate = Gate(name, inputs=bench.inputs, **input_levels(device, bench.inputs))
-    solution = train(
-        stricter(gate, bench.reserve),
-        SimulatedRig(device, seed=1),
-        method="homodyne",
-        budget_s=GATE_BUDGET_S,
-        stop=Stop(passed=True),
-        seed=0,
-        restarts=GATE_RESTARTS,
-    )
-    with Guard(SimulatedRig(device, seed=1001)) as rig:
-        found = verify(solution, gate, rig)
+    device_s = 0.0
+    for attempt in range(ATTEMPTS):
+        solution = train(
+            stricter(gate, RESERVE),
+            SimulatedRig(device, seed=1 + attempt),
+            method="homodyne",
+            budget_s=GATE_BUDGET_S,
+            stop=Stop(passed=True),
+            seed=attempt,
+            restarts=GATE_RESTARTS,
+        )
+        device_s += solution.cost.device_s
+        with Guard(SimulatedRig(device, seed=1001 + attempt)) as rig:
+            found = verify(solution, gate, rig)
+        if found.passed:
+            break
     return {
         "gate": name,
         "verified": found.passed,
@@ -131,7 +137,8 @@ def one_gate(bench: Bench, name: str) -> dict[str, Any]:
         "loss": min(step["loss"] for step in solution.history if "loss" in step),
         "margin_na": found.margin_na,
         "margin_in_noise": found.margin_in_noise,
-        "device_s": solution.cost.device_s,
+        "attempts": attempt + 1,
+        "device_s": device_s,
         "losses": [step.get("loss", float("nan")) for step in solution.history],
         "time_s": found.strip.time_s,
         "current_na": found.strip.current_na,
