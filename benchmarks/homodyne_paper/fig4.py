@@ -79,7 +79,7 @@ SPHERE_BENCH = Bench("stand-in", ("e2", "e4", "e6"))
 
 
 def main(out: Path) -> None:
-    """Run both parts, print the tables, and write homodyne-4.svg into `out`."""
+    """Run both parts, print the tables, and write homodyne-4.png into `out`."""
     runs = {b.name: gates_on(b) for b in GATE_BENCHES if available(b)}
     spheres = sphere_on(SPHERE_BENCH)
     draw(runs, spheres, out)
@@ -185,6 +185,8 @@ def one_sphere(bench: Bench, seed: int) -> dict[str, Any]:
         seed=seed,
         **SPHERE_DESCENT,
     )
+    low, high = np.array(task.low_v), np.array(task.high_v)
+    middle, half = (low + high) / 2, (high - low) / 2
     row: dict[str, Any] = {
         "iterations": len(first.history),
         "device_s": first.cost.device_s,
@@ -193,9 +195,7 @@ def one_sphere(bench: Bench, seed: int) -> dict[str, Any]:
         "quiet": {"homodyne": _quietly(first, task, device)},
         "threshold_na": float(first.score.threshold_na),
         "current_na": list(first.current_na),
-        "radius": np.linalg.norm(
-            (task.points - task.points.mean(axis=0)) / np.ptp(task.points, axis=0) * 2, axis=1
-        ).tolist(),
+        "radius": np.linalg.norm((task.points - middle) / half, axis=1).tolist(),
         "target": task.target.tolist(),
         "train": task.train.tolist(),
     }
@@ -222,7 +222,7 @@ def _quietly(solution: Solution, task: Sphere, device: Device) -> float:
 
 def draw(runs: dict[str, list[dict[str, Any]]], spheres: list[dict[str, Any]], out: Path) -> None:
     """Strips of the gates, current against radius, losses."""
-    mpl.rcParams.update({"svg.hashsalt": "homodyne-4", "svg.fonttype": "none", "font.size": 8})
+    mpl.rcParams.update({"font.size": 8})
     figure = Figure(figsize=(9.0, 8.4), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1.5, 1.0))
     gates = next(iter(runs.values()))
@@ -233,11 +233,12 @@ def draw(runs: dict[str, list[dict[str, Any]]], spheres: list[dict[str, Any]], o
     left, right = below.subplots(1, 2)
     _radius(left, spheres)
     for seed, row in enumerate(spheres):
-        right.plot(np.arange(1, len(row["losses"]) + 1), row["losses"], lw=0.9,
-                       label=f"seed {seed}")  # fmt: skip
+        right.plot(
+            np.arange(1, len(row["losses"]) + 1), row["losses"], lw=0.9, label=f"seed {seed}"
+        )
     right.set(xlabel="iteration", ylabel="loss", title="Sphere: loss, five seeds")
     right.legend(frameon=False)
-    figure.savefig(out / "homodyne-4.svg", metadata={"Date": None})
+    figure.savefig(out / "homodyne-4.png", dpi=150)
 
 
 def _strip(panel: Any, row: dict[str, Any]) -> None:
