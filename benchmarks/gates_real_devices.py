@@ -1,7 +1,8 @@
 """All gates on models of real devices: which inputs, what margins, how long.
 
-Run as ``python -m benchmarks.gates_real_devices``; needs the models in
-../shared/reference/real-devices.
+Run as ``python -m benchmarks.gates_real_devices [pairs]``; needs the models in
+../shared/reference/real-devices. With ``pairs`` it lists, for every pair of inputs, the gate of
+smallest margin that a short descent through the model finds.
 """
 
 from __future__ import annotations
@@ -55,6 +56,24 @@ class PublishedModel:
         return {"kind": "published-model"}
 
 
+def pairs() -> None:
+    """The gate of smallest margin, for every pair of inputs."""
+    from itertools import combinations
+
+    from inmateria.tasks import gates
+    from inmateria.training.in_silico import Descent, in_silico
+
+    how = Descent(restarts=16, steps=120, screening=1500)
+    for name in ("device-a", "device-b"):
+        device = PublishedModel(MODELS / f"{name}.npz")
+        for pair in combinations([t.name for t in device.terminals], 2):
+            tasks = [g for g in gates(pair, device=device) if not g.constant]
+            found = in_silico(tasks, device, descent=how, seed=0)
+            worst = min(found, key=lambda solution: float(solution.score.margin_na))
+            margin = float(worst.score.margin_na)
+            print(f"{name} {', '.join(pair)}: {worst.task} {margin:.1f} nA", flush=True)
+
+
 def main() -> int:
     """Search inputs and gates on each model and print what came out."""
     from inmateria.tasks import gates
@@ -63,6 +82,9 @@ def main() -> int:
     if not MODELS.is_dir():
         print(f"no models of real devices in {MODELS}; nothing measured", file=sys.stderr)
         return 2
+    if sys.argv[1:] == ["pairs"]:
+        pairs()
+        return 0
     for name in ("device-a", "device-b"):
         device = PublishedModel(MODELS / f"{name}.npz")
         wall, cpu = time.perf_counter(), time.process_time()
