@@ -57,7 +57,7 @@ def run_all(
                 keep(job, run(job))
         return
     try:
-        sent = pickle.dumps(run)
+        pickle.dumps(run)
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise TrainingError(
             f"the device cannot be sent to other processes ({error}); use workers=1"
@@ -68,7 +68,7 @@ def run_all(
         min(workers, len(jobs)),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
-        initargs=(sent,),
+        initargs=(run,),
     )
     try:
         with _one_thread_for_children():
@@ -93,7 +93,7 @@ def run_all(
 _RUN: Callable[[Any], Any] | None = None
 
 
-def _begin(sent: bytes) -> None:
+def _begin(run: Callable[[Any], Any]) -> None:
     """In a new process: one thread, the runner, and no life after the parent's."""
     global _RUN
     # Ctrl-C reaches all processes of a terminal; the parent ends this one.
@@ -102,7 +102,7 @@ def _begin(sent: bytes) -> None:
     import torch
 
     torch.set_num_threads(1)
-    _RUN = pickle.loads(sent)
+    _RUN = run
 
 
 def _do(job: Any) -> Any:
