@@ -16,7 +16,6 @@ surrogate with the device time that the descent took.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -282,7 +281,3 @@ def _one_thread() -> None:
     numba.set_num_threads(1)
     torch.set_num_threads(1)
     threadpool_limits(1)
-
-
-if __name__ == "__main__":
-    print(json.dumps([b.name for b in GATE_BENCHES]))
