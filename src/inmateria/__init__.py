@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from inmateria.training.solution import load_solution
     from inmateria.training.train import train, train_all
     from inmateria.training.verify import verify
+    from inmateria.transport.gas import ElectronGas, Lead
 
 # Where each public name lives: imported when first asked for, so that
 # `import inmateria` costs milliseconds and not torch.
@@ -66,6 +67,8 @@ _HOMES = {
     "train_all": "inmateria.training.train",
     "verify": "inmateria.training.verify",
     "load_solution": "inmateria.training.solution",
+    "ElectronGas": "inmateria.transport.gas",
+    "Lead": "inmateria.transport.gas",
 }
 
 __all__ = [
@@ -73,11 +76,13 @@ __all__ = [
     "Device",
     "DopantNetwork",
     "DopantParameters",
+    "ElectronGas",
     "Gate",
     "Guard",
     "Homodyne",
     "InMateriaError",
     "Layered",
+    "Lead",
     "Plateaus",
     "Ring",
     "SimulatedRig",

@@ -17,7 +17,7 @@ x_ij = E_j - E_i + (n_j - n_i) K_ij.
 
 from __future__ import annotations
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 from inmateria.devices.dopant.lu import factorise, solve
 from inmateria.devices.dopant.lyapunov import add_product
 from inmateria.devices.dopant.newton import (

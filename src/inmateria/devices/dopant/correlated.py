@@ -24,7 +24,7 @@ from inmateria.devices.dopant.cluster_field import (
 )
 from inmateria.devices.dopant.cluster_kernel import flows
 from inmateria.devices.dopant.clusters import tight_pairs
-from inmateria.devices.dopant.compiled import compiled, compiled_parallel
+from inmateria.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.correlated_gradient import corrected_gradient
 from inmateria.devices.dopant.covariance import correct
 from inmateria.devices.dopant.flow import BondCurrents

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 from inmateria.devices.dopant.covariance import bounded
 from inmateria.devices.dopant.lu import solve_transposed
 from inmateria.devices.dopant.lyapunov import balance, multiply, transpose

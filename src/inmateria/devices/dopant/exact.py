@@ -20,7 +20,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.compiled import compiled, compiled_parallel
+from inmateria.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.model import HoppingModel
 from inmateria.devices.dopant.rates import both_ways, rate_number

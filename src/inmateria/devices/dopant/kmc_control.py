@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.compiled import compiled_parallel
+from inmateria.compiled import compiled_parallel
 from inmateria.devices.dopant.lu import factorise, solve_transposed
 from inmateria.devices.dopant.meanfield import MeanField
 from inmateria.devices.dopant.meanfield_kernel import flows, jacobian

@@ -28,7 +28,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 from inmateria.devices.dopant.kmc_random import uniform
 from inmateria.devices.dopant.kmc_rejection_free import add_bonds, prepare, sweep
 from inmateria.devices.dopant.rates import GLAUBER, both_ways

@@ -26,7 +26,7 @@ import math
 
 import numpy as np
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 from inmateria.devices.dopant.kmc_random import uniform
 from inmateria.devices.dopant.rates import GLAUBER
 

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.compiled import compiled_parallel
+from inmateria.compiled import compiled_parallel
 from inmateria.devices.dopant.kmc_null_event import alias_table, bond_list, hop_null_event, packed
 from inmateria.devices.dopant.kmc_random import streams
 from inmateria.devices.dopant.kmc_rejection_free import factors, hop_rejection_free

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 
 
 @compiled

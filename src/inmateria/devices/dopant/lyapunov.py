@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 
 # An addition this small against the sum is the last: the next is smaller by its square.
 LAST = 1e-7

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.compiled import compiled, compiled_parallel
+from inmateria.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.flow import BondCurrents
 from inmateria.devices.dopant.lu import factorise
 from inmateria.devices.dopant.meanfield_kernel import (

@@ -16,7 +16,7 @@ dx_ij / dn_l = K_jl - K_il for l other than i and j, and zero for those two.
 
 from __future__ import annotations
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 from inmateria.devices.dopant.lu import factorise, solve, solve_transposed
 from inmateria.devices.dopant.newton import (
     CHORD_GAIN,

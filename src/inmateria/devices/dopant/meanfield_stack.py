@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.compiled import compiled_parallel
+from inmateria.compiled import compiled_parallel
 from inmateria.devices.dopant.meanfield import (
     BLOCK,
     MeanField,

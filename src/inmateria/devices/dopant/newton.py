@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 
 # Newton stops when the net flow into every state is this small against the gross flow through it.
 TOLERANCE = 1e-12

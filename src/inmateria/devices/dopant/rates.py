@@ -20,7 +20,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.devices.dopant.compiled import compiled
+from inmateria.compiled import compiled
 from inmateria.errors import ParameterError
 
 MILLER_ABRAHAMS = 0

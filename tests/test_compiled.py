@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from inmateria.devices.dopant.compiled import discard_stale_code
+from inmateria.compiled import discard_stale_code
 
 
 def test_only_stale_code_goes(tmp_path):

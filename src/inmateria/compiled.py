@@ -6,7 +6,7 @@ check in every loop would keep it from being vectorised.
 
 Machine code is kept on disk. Numba checks it against the file that a function
 stands in, but not against the files of the functions that it calls, so code
-older than any source file of this folder is thrown away here.
+older than any source file of its own folder is thrown away here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REORDER = {"contract", "reassoc", "nsz", "arcp"}
 
 def discard_stale_code(folder: Path) -> None:
     """Remove the compiler's index files that are older than the newest source in `folder`."""
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    newest = max((source.stat().st_mtime for source in folder.glob("*.py")), default=0.0)
     for index in (folder / "__pycache__").glob("*.nbi"):
         # Another process may do the same, and an installed package may be read-only.
         with contextlib.suppress(OSError):
@@ -31,7 +31,9 @@ def discard_stale_code(folder: Path) -> None:
                 index.unlink()
 
 
-discard_stale_code(Path(__file__).parent)
+# Folders whose compiled functions call each other.
+for _part in ("devices/dopant", "transport"):
+    discard_stale_code(Path(__file__).parent / _part)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,1 @@
+"""Quantum transport through a two-dimensional electron gas with disorder."""
