@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inmateria.transport.symmetric_inverse import invert_symmetric
+from inmateria.transport.symmetric_inverse import invert_safely, invert_symmetric
 
 
 @pytest.mark.parametrize("n", [8, 24, 64, 192])
@@ -19,3 +19,14 @@ def test_inverse_of_an_indefinite_matrix(n: int) -> None:
     # Without pivoting, growth of some 1e4 is to be expected of random indefinite matrices:
     # 1e4 times the rounding of 1e-16, and a decade to spare.
     np.testing.assert_allclose(inverse @ matrix, np.eye(n), atol=1e-11 * np.abs(inverse).max() * n)
+
+
+def test_a_singular_pivot_block_is_pivoted() -> None:
+    """The last block alone has no inverse, the whole matrix is a permutation."""
+    n = 16
+    matrix = np.eye(n)[::-1].copy()
+    lower = np.tril(matrix)
+    scratch = np.empty((8, n)), np.empty((8, n)), np.empty((8, 8)), np.empty((n, n))
+    invert_safely(lower, n, *scratch)
+    inverse = np.tril(lower) + np.tril(lower, -1).T
+    np.testing.assert_allclose(inverse, matrix, atol=1e-14)

@@ -20,7 +20,7 @@ import numpy as np
 from numba import prange
 
 from inmateria.compiled import compiled, compiled_parallel
-from inmateria.transport.symmetric_inverse import BLOCK, invert_symmetric
+from inmateria.transport.symmetric_inverse import BLOCK, invert_safely
 
 
 @compiled
@@ -47,6 +47,7 @@ def eliminate(potential, two_cos_k, cosine, counts, tail, source, starts, kept, 
     R = np.empty((8, size))
     U = np.empty((8, size))
     P = np.empty((8, 8))
+    before_inverse = np.empty((size, size))
     c = np.dot(potential, cosine)
     for i in range(n_x):
         n = counts[i]
@@ -71,7 +72,7 @@ def eliminate(potential, two_cos_k, cosine, counts, tail, source, starts, kept, 
                 for k in range(m + 1):
                     B[m, k] -= S[m, k]
         if i < n_x - 1:
-            invert_symmetric(B, padded, R, U, P)
+            invert_safely(B, padded, R, U, P, before_inverse)
             S = kept[starts[i] : starts[i] + n * n].reshape((n, n))
             for m in range(n):
                 for k in range(m + 1):

@@ -7,14 +7,20 @@ Sweeping the pivot block K of a symmetric matrix B (Goodnight 1979) does
 which keeps it symmetric, so only the lower triangle is touched: n^3 operations, half
 of what LU takes. After all blocks B holds minus the inverse. There is no pivoting:
 blocks go from the highest transverse mode, where the matrix is dominated by its
-diagonal, to the lowest.
+diagonal, to the lowest. A nearly singular pivot block among the low modes costs as
+many digits as P has before the point, so the largest entry of any P is returned,
+and the caller turns to a pivoted inverse where it is large.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from inmateria.compiled import compiled
 
 BLOCK = 8
+# Of a pivot block's inverse; energies are in units of the hopping. Three digits of sixteen.
+LARGEST_PIVOT = 1e3
 
 
 @compiled
@@ -69,7 +75,7 @@ def subtract_products(B, low, high, R, U):  # type: ignore[no-untyped-def]
 
 @compiled
 def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
-    """Replace the lower triangle of `B` by that of its inverse.
+    """Replace the lower triangle of `B` by that of its inverse; gives the largest pivot inverse.
 
     Parameters
     ----------
@@ -81,6 +87,7 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
     R, U : (8, >= n) arrays; P : (8, 8) array
         Scratch.
     """
+    largest = 0.0
     for K in range(n - 8, -1, -8):
         for k in range(8):
             for j in range(K):
@@ -92,6 +99,11 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
             for k in range(8):
                 U[k, j] = B[j, K + k]
         invert_block(P)
+        for k in range(8):
+            for j in range(8):
+                # Once NaN, all later blocks are: the comparison lets it through.
+                if not abs(P[k, j]) <= largest:
+                    largest = abs(P[k, j])
         multiply_rows(P, U, R, n)
         subtract_products(B, 0, K, R, U)
         subtract_products(B, K + 8, n, R, U)
@@ -106,3 +118,26 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
     for i in range(n):
         for j in range(i + 1):
             B[i, j] = -B[i, j]
+    return largest
+
+
+@compiled
+def invert_safely(B, n, R, U, P, before):  # type: ignore[no-untyped-def]
+    """`invert_symmetric`, or the pivoted inverse where that would lose digits.
+
+    Parameters
+    ----------
+    before : (>= n, >= n) array
+        Scratch, which keeps the matrix as it was.
+    """
+    for i in range(n):
+        for j in range(i + 1):
+            before[i, j] = B[i, j]
+    # Written so that NaN counts as large.
+    if not invert_symmetric(B, n, R, U, P) < LARGEST_PIVOT:
+        whole = np.empty((n, n))
+        for i in range(n):
+            for j in range(i + 1):
+                whole[i, j] = before[i, j]
+                whole[j, i] = before[i, j]
+        B[:n, :n] = np.linalg.inv(whole)
