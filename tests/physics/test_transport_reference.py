@@ -10,7 +10,7 @@ import pytest
 from inmateria.transport.gas import ElectronGas
 
 
-@pytest.mark.parametrize("sample", [0, 3, 20])
+@pytest.mark.parametrize("sample", [0, 3, 20, 21])
 def test_all_modes_agree_with_kwant(reference: Path, sample: int) -> None:
     with np.load(reference / "transport_pldos.npz") as file:
         # The potential is stored in units of the reference's t, which has fewer digits.

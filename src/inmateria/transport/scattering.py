@@ -63,7 +63,7 @@ def scatter(gas: ElectronGas, potential_mev: ArrayLike, *, modes: int | None = N
     potential_mev : (..., n_x, n_y) array, meV
     modes : int, optional
         Transverse modes kept away from narrow leads; all of them (exact) where left
-        out. In the default geometry 64 leave 1e-3 of the maximum PLDOS, 80 some 4e-4.
+        out. In the default geometry 64 leave up to 2.4e-3 of the maximum PLDOS, 80 up to 8e-4.
 
     Raises
     ------

@@ -7,9 +7,9 @@ Sweeping the pivot block K of a symmetric matrix B (Goodnight 1979) does
 which keeps it symmetric, so only the lower triangle is touched: n^3 operations, half
 of what LU takes. After all blocks B holds minus the inverse. There is no pivoting:
 blocks go from the highest transverse mode, where the matrix is dominated by its
-diagonal, to the lowest. A nearly singular pivot block among the low modes costs as
-many digits as P has before the point, so the largest entry of any P is returned,
-and the caller turns to a pivoted inverse where it is large.
+diagonal, to the lowest. A nearly singular pivot block among the low modes makes the
+products B_IK P B_KJ large and costs as many digits as they have before the point, so
+a bound of the largest one is returned, and `invert_safely` turns to eigenvalues.
 """
 
 from __future__ import annotations
@@ -19,15 +19,24 @@ import numpy as np
 from inmateria.compiled import compiled
 
 BLOCK = 8
-# Of a pivot block's inverse; energies are in units of the hopping. Three digits of sixteen.
-LARGEST_PIVOT = 1e3
+# Energies are in units of the hopping: this is three digits of sixteen.
+LARGEST_PRODUCT = 1e3
 
 
 @compiled
 def invert_block(P):  # type: ignore[no-untyped-def]
-    """Gauss-Jordan inverse of an (8, 8) block, in place."""
+    """Gauss-Jordan inverse of an (8, 8) block, in place; gives a bound of all products."""
+    largest = 0.0
     for k in range(8):
         d = 1 / P[k, k]
+        row = 0.0
+        for j in range(8):
+            if j != k:
+                row = max(row, abs(P[k, j]))
+        product = row * row * abs(d)
+        # NaN stays: no comparison with it is true.
+        if not product <= largest:
+            largest = product
         for i in range(8):
             if i != k:
                 f = P[i, k] * d
@@ -37,6 +46,7 @@ def invert_block(P):  # type: ignore[no-untyped-def]
         for j in range(8):
             P[k, j] *= d
         P[k, k] = d
+    return largest
 
 
 @compiled
@@ -75,7 +85,7 @@ def subtract_products(B, low, high, R, U):  # type: ignore[no-untyped-def]
 
 @compiled
 def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
-    """Replace the lower triangle of `B` by that of its inverse; gives the largest pivot inverse.
+    """Replace the lower triangle of `B` by that of its inverse; gives a bound of all products.
 
     Parameters
     ----------
@@ -98,13 +108,18 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
         for j in range(K + 8, n):
             for k in range(8):
                 U[k, j] = B[j, K + k]
-        invert_block(P)
-        for k in range(8):
-            for j in range(8):
-                # Once NaN, all later blocks are: the comparison lets it through.
-                if not abs(P[k, j]) <= largest:
-                    largest = abs(P[k, j])
+        product = invert_block(P)
+        if not product <= largest:
+            largest = product
         multiply_rows(P, U, R, n)
+        row, multiplier = 0.0, 0.0
+        for k in range(8):
+            for j in range(n):
+                row = max(row, abs(U[k, j]))
+                multiplier = max(multiplier, abs(R[k, j]))
+        product = row * multiplier + 0.0 * P[0, 0]
+        if not product <= largest:
+            largest = product
         subtract_products(B, 0, K, R, U)
         subtract_products(B, K + 8, n, R, U)
         for k in range(8):
@@ -123,7 +138,7 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
 
 @compiled
 def invert_safely(B, n, R, U, P, before):  # type: ignore[no-untyped-def]
-    """`invert_symmetric`, or the pivoted inverse where that would lose digits.
+    """`invert_symmetric`, or the inverse by eigenvalues where that would lose digits.
 
     Parameters
     ----------
@@ -134,10 +149,13 @@ def invert_safely(B, n, R, U, P, before):  # type: ignore[no-untyped-def]
         for j in range(i + 1):
             before[i, j] = B[i, j]
     # Written so that NaN counts as large.
-    if not invert_symmetric(B, n, R, U, P) < LARGEST_PIVOT:
+    if not invert_symmetric(B, n, R, U, P) < LARGEST_PRODUCT:
         whole = np.empty((n, n))
         for i in range(n):
             for j in range(i + 1):
                 whole[i, j] = before[i, j]
                 whole[j, i] = before[i, j]
-        B[:n, :n] = np.linalg.inv(whole)
+        # By eigenvalues, not by LU: near a pole the large part of the inverse must stay of
+        # rank one, and the columns of an LU inverse have each their own error.
+        values, vectors = np.linalg.eigh(whole)
+        B[:n, :n] = np.dot(vectors / values, vectors.T)
