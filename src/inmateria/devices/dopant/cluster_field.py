@@ -13,9 +13,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from inmateria.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.cluster_kernel import anneal, relax
 from inmateria.devices.dopant.clusters import Hops, list_hops
-from inmateria.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.model import HoppingModel
 from inmateria.devices.dopant.newton import MEMORY, TOLERANCE
 from inmateria.devices.dopant.rates import rate_number

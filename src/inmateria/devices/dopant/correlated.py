@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from inmateria.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.cluster_field import (
     BLOCK,
     NEIGHBOUR_V,
@@ -24,7 +25,6 @@ from inmateria.devices.dopant.cluster_field import (
 )
 from inmateria.devices.dopant.cluster_kernel import flows
 from inmateria.devices.dopant.clusters import tight_pairs
-from inmateria.compiled import compiled, compiled_parallel
 from inmateria.devices.dopant.correlated_gradient import corrected_gradient
 from inmateria.devices.dopant.covariance import correct
 from inmateria.devices.dopant.flow import BondCurrents

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import math
 
-from inmateria.devices.dopant.cluster_kernel import jacobian
 from inmateria.compiled import compiled
+from inmateria.devices.dopant.cluster_kernel import jacobian
 from inmateria.devices.dopant.lu import factorise, solve
 from inmateria.devices.dopant.lyapunov import balance, multiply
 from inmateria.devices.dopant.rates import expansion
