@@ -32,15 +32,15 @@ on one thread:
 
 Two things are done once for all samples, outside the clock: the system is built and
 finalised, and the leads' modes are precalculated (seconds in `lead_cpu_s`). Kwant 1.5
-asks Python for the value of every site and bond, half a second for 256 x 192 sites; so
+asks Python for the value of every site and bond (half a second for 256 x 192 sites); so
 `fast` and `smatrix` hand its solver a low-level system (`StoredHamiltonian`) that adds
 `params["potential"]` to the diagonal of a matrix stored once. Hermiticity, which is
 certain by construction, is not checked again.
 
 MUMPS eliminates in the order "amf" (approximate minimum fill) unless asked otherwise.
-For 256 x 192 sites it takes 0.05 s to find where "pord" takes 0.5 s, and leaves no more
-fill; "pord" in turn is as fast as "scotch", which is what Kwant takes by itself here.
-With so cheap an analysis nothing is lost by Kwant's repeating it for every sample.
+For 256 x 192 sites that order is found in 0.05 s, "pord" in 0.5 s, with the same fill;
+"scotch", which Kwant decides for where METIS is absent, is as slow as "pord". With so
+cheap an analysis nothing is lost by Kwant's repeating it for every sample.
 
 Request
 -------
@@ -60,7 +60,7 @@ r, t : (n_samples, n_energies, n_left, n_left) and (..., n_right, n_left), Kwant
 transmission : (n_samples, n_energies); n_left, n_right : (n_energies,) open modes
 pldos_right, r_right, t_right : the same for modes of the right lead, where asked for
 left_in, left_out, right_in, right_out : (n_energies, rows, n_modes) wave functions of
-    incoming and outgoing modes in the lead's first cell, next to the sample, rows upward
+    incoming and outgoing modes on the sample's column that the lead joins, rows upward
 left_k_in, ... : (n_energies, n_modes) their wave numbers, along the lead away from the
     sample
 cpu_s, wall_s : (n_samples, n_energies) of `fast`; cpu_s_smatrix, wall_s_smatrix,
@@ -68,6 +68,18 @@ cpu_s, wall_s : (n_samples, n_energies) of `fast`; cpu_s_smatrix, wall_s_smatrix
 lead_cpu_s : (n_energies,); build_cpu_s; solver; ordering; kwant_version
 
 Where the number of modes changes with energy, what is not there is NaN.
+
+Phases
+------
+Kwant lists modes by falling |k|, for a hard-wall lead the lowest transverse mode
+first. Its incoming mode n is c_n chi_n / sqrt(v_n) on the column that the lead joins,
+with v_n = 2 sin k_n and c_n = sqrt(v_n) chi_n^T `left_in`[:, n]; its outgoing one has
+the conjugate of c_n. The phase of c_n is what LAPACK leaves behind, and differs between
+builds. With r and t between modes chi_n exp(i k_n x) / sqrt(v_n), x = 0 on that column,
+
+    r_kwant[a, b] = c_a r[a, b] c_b,    t_kwant[a, b] = c'_a t[a, b] c_b,
+
+c' being the right lead's.
 """
 
 # BLAS reads its number of threads once, on import.
