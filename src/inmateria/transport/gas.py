@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -154,21 +154,20 @@ class ElectronGas:
             )
         return scaled
 
-    def scatter(self, potential_mev: ArrayLike, *, modes: int | None = None) -> Scattering:
-        """PLDOS, r and t of electrons from the source; see `scattering.scatter`."""
+    def scatter(self, potential_mev: ArrayLike, **options: Any) -> Scattering:
+        """PLDOS, r and t of electrons from a lead; `options` as in `scattering.scatter`."""
         from inmateria.transport.scattering import scatter
 
-        return scatter(self, potential_mev, modes=modes)
+        return scatter(self, potential_mev, **options)
 
-    def pldos(self, potential_mev: ArrayLike, *, modes: int | None = None) -> NDArray[np.float64]:
-        """Partial local density of states of the source's modes, (..., n_x, n_y).
+    def pldos(self, potential_mev: ArrayLike, **options: Any) -> NDArray[np.float64]:
+        """Partial local density of states of a lead's modes, (..., n_x, n_y).
 
-        PLDOS(r) = 2 pi sum_n |psi_n(r)|^2 over modes of unit flux, in 1/t per site.
+        PLDOS(r) = 2 pi sum_n |psi_n(r)|^2 over modes of unit flux, in 1/t per site; `options`
+        as in `scattering.scatter`.
         """
-        return self.scatter(potential_mev, modes=modes).pldos
+        return self.scatter(potential_mev, **options).pldos
 
-    def transmission(
-        self, potential_mev: ArrayLike, *, modes: int | None = None
-    ) -> NDArray[np.float64]:
+    def transmission(self, potential_mev: ArrayLike, **options: Any) -> NDArray[np.float64]:
         """Transmission from source to drain, (...); the conductance in 2 e^2 / h."""
-        return self.scatter(potential_mev, modes=modes).transmission
+        return self.scatter(potential_mev, **options).transmission

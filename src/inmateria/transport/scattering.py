@@ -1,9 +1,9 @@
-"""Scattering states of the source: PLDOS, reflection and transmission.
+"""Scattering states of a lead: PLDOS, reflection and transmission, to a chosen accuracy.
 
-Mode n of the source comes in with unit flux,
+Mode n of the lead comes in with unit flux,
 psi_n = (exp(i k_n x) chi_n + sum_a r_an exp(-i k_a x) chi_a sqrt(v_n / v_a)) / sqrt(v_n),
-x = 0 on the first column of the sample, and goes out into the drain's modes with
-amplitudes t_bn, whose x = 0 is the last column. Then
+x = 0 on the sample's column next to it, and goes out into the other lead's modes with
+amplitudes t_bn, whose x = 0 is the column next to that. Then
 
     psi = i G chi_n sqrt(v_n),    r = -1 + i sqrt(v) chi^T G chi sqrt(v),
 
@@ -12,36 +12,50 @@ and without a magnetic field r is symmetric.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
-from inmateria.transport.gas import ElectronGas, Lead
-from inmateria.transport.mode_counts import mode_counts, tails
-from inmateria.transport.strip import StripModes, strip_modes, transverse_modes
-from inmateria.transport.sweep import scatter_batch
+from inmateria.errors import ConvergenceError, ParameterError
+from inmateria.transport.gas import ElectronGas
+from inmateria.transport.mode_counts import STEP, choose_modes, make_plan
+from inmateria.transport.real_engine import states_of_batch
+from inmateria.transport.sweep import Plan
 
-# Bytes that the recursion of the samples in work may take.
-WORKSPACE_BYTES = 512 * 1024**2
+DEFAULT_ACCURACY = 1e-6
+MOST_CORRECTIONS = 12
+# Samples of one call of compiled code, for each core: between calls Ctrl-C and progress come in.
+SAMPLES_A_CORE = 4
 
 
 @dataclass(frozen=True)
 class Scattering:
-    """Electrons from the source at the Fermi energy.
+    """Electrons from one lead at the Fermi energy.
 
     Attributes
     ----------
     pldos : (..., n_x, n_y) array
         2 pi sum_n |psi_n|^2, in 1/t per site.
-    r : (..., n_source, n_source) complex array
-    t : (..., n_drain, n_source) complex array
+    r : (..., n_lead, n_lead) complex array
+    t : (..., n_other, n_lead) complex array
+    error : (...) array
+        Estimated largest error of the PLDOS, relative to its maximum.
+    modes : (...) integer array
+        Transverse modes kept away from narrow leads.
+    corrections : (...) integer array
+        Steps of iterative refinement that were taken.
     """
 
     pldos: NDArray[np.float64]
     r: NDArray[np.complex128]
     t: NDArray[np.complex128]
+    error: NDArray[np.float64]
+    modes: NDArray[np.int64]
+    corrections: NDArray[np.int64]
 
     @property
     def transmission(self) -> NDArray[np.float64]:
@@ -54,97 +68,157 @@ class Scattering:
         return np.asarray((np.abs(self.r) ** 2).sum(axis=(-2, -1)))
 
 
-def scatter(gas: ElectronGas, potential_mev: ArrayLike, *, modes: int | None = None) -> Scattering:
-    """Solve for the scattering states of the source.
+def scatter(
+    gas: ElectronGas,
+    potential_mev: ArrayLike,
+    *,
+    accuracy: float = DEFAULT_ACCURACY,
+    modes: int | None = None,
+    lead: Literal["source", "drain"] = "source",
+    progress: Callable[[int, int], None] | None = None,
+) -> Scattering:
+    """Solve for the scattering states of a lead.
 
     Parameters
     ----------
     gas : ElectronGas
     potential_mev : (..., n_x, n_y) array, meV
+    accuracy : float
+        Largest error of the PLDOS relative to its maximum. Each sample is corrected until
+        its own estimate is below.
     modes : int, optional
-        Transverse modes kept away from narrow leads; all of them (exact) where left
-        out. In the default geometry 64 leave up to 2.4e-3 of the maximum PLDOS, 80 up to 8e-4.
+        Transverse modes to keep away from narrow leads, in place of a number that goes with
+        `accuracy` and each sample's potential.
+    lead : ``"source"`` or ``"drain"``
+        Where the electrons come from.
+    progress : callable, optional
+        Told how many samples are done, and how many there are.
 
     Raises
     ------
     ShapeError, NotFiniteError, ParameterError
+    ConvergenceError
+        If a given number of modes does not lead to the accuracy.
     """
+    if not 1e-13 <= accuracy <= 0.1:
+        raise ParameterError(f"accuracy = {accuracy}: give a number between 1e-13 and 0.1")
+    if lead not in ("source", "drain"):
+        raise ParameterError(f"lead = {lead!r}: give 'source' or 'drain'")
     potential = gas.in_hoppings(potential_mev)
-    source, drain = gas.modes(gas.source), gas.modes(gas.drain)
-    strip = strip_modes(gas.n_y, gas.fermi_mev / gas.hopping_mev)
-    counts = mode_counts(gas, strip, modes)
-    basis = transverse_modes(gas.n_y)
-    chi_source, chi_drain = _overlap(basis, gas.source), _overlap(basis, gas.drain)
-    into, out = chi_source[:, source.open], chi_drain[:, drain.open]
-    n_last = int(counts[-1])
     batch = potential.reshape(-1, gas.n_x, gas.n_y)
-    cosine = _cosine_table(gas.n_y)
-    starts = np.concatenate([[0], np.cumsum(counts**2)[:-1]])
-    per_call = max(1, WORKSPACE_BYTES // int(8 * (counts**2).sum()))
-
-    pldos = np.empty(batch.shape)
-    r = np.empty((len(batch), source.n_open, source.n_open), dtype=np.complex128)
-    t = np.empty((len(batch), drain.n_open, source.n_open), dtype=np.complex128)
-    workspace = np.empty((min(per_call, len(batch)), int((counts**2).sum())))
-    for first in range(0, len(batch), per_call):
-        part = np.ascontiguousarray(batch[first : first + per_call])
-        states = np.zeros((*part.shape, source.n_open), dtype=np.complex128)
-        # The cores are taken by the samples.
-        with threadpool_limits(1):
-            scatter_batch(
-                part,
-                strip.two_cos_k,
-                cosine,
-                counts,
-                tails(strip, counts),
-                _real_self_energy(chi_source, source),
-                ((chi_drain * drain.phase) @ chi_drain.T)[:n_last, :n_last],
-                starts,
-                np.ascontiguousarray(into[: counts[0]]),
-                workspace,
-                states,
-            )
-        chosen = slice(first, first + len(part))
-        psi, r[chosen] = _with_flux(states, into, source)
-        t[chosen] = np.sqrt(drain.velocity)[:, None] * (out.T @ psi[:, -1])
-        for s, one in enumerate(psi):
-            amplitude = basis @ one
-            pldos[first + s] = 2 * np.pi * (amplitude.real**2 + amplitude.imag**2).sum(axis=-1)
-    leading = potential.shape[:-2]
-    return Scattering(
-        pldos.reshape(potential.shape),
-        r.reshape(*leading, *r.shape[1:]),
-        t.reshape(*leading, *t.shape[1:]),
+    n_in, n_out = gas.modes(gas.source).n_open, gas.modes(gas.drain).n_open
+    if lead == "drain":
+        n_in, n_out = n_out, n_in
+    answer = _Answer(len(batch), gas, n_in, n_out)
+    energy = gas.fermi_mev / gas.hopping_mev
+    chosen = np.array(
+        [
+            choose_modes(gas.n_y, energy, float(v.min()), accuracy) if modes is None else modes
+            for v in batch
+        ],
+        dtype=np.int64,
     )
+    waiting = np.arange(len(batch))
+    done = 0
+    while waiting.size:
+        number = int(chosen[waiting].min())
+        now = waiting[chosen[waiting] == number]
+        plan = make_plan(gas, number)
+        per_call = SAMPLES_A_CORE * numba.get_num_threads()
+        work = _Workspace(plan, gas, n_in, min(numba.get_num_threads(), now.size))
+        for first in range(0, now.size, per_call):
+            part = now[first : first + per_call]
+            answer.fill(part, batch, plan, work, accuracy, lead == "drain")
+            if progress is not None:
+                progress(min(done + first + part.size, len(batch)), len(batch))
+        failed = now[~(answer.error[now] <= accuracy)]
+        answer.modes[now] = number
+        if failed.size and (modes is not None or number == gas.n_y):
+            worst = failed[np.argmax(answer.error[failed])]
+            raise ConvergenceError(
+                f"sample {worst}: {number} modes do not lead to an accuracy of {accuracy:g} "
+                f"(estimated error {answer.error[worst]:.2g}); "
+                + ("leave `modes` out" if modes is not None else "ask for less accuracy")
+            )
+        chosen[failed] = np.minimum(chosen[failed] + 2 * STEP, gas.n_y)
+        done += now.size - failed.size
+        waiting = np.setdiff1d(waiting, np.setdiff1d(now, failed))
+    return answer.finish(potential.shape[:-2], gas, lead)
 
 
-def _with_flux(
-    states: NDArray[np.complex128], into: NDArray[np.float64], source: StripModes
-) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """Unit-flux states and r, from G without the imaginary part of the source's self-energy.
+class _Workspace:
+    """Arrays of each core, made once for many samples."""
 
-    With A = A0 + (i/2) b v b^T: G b = G0 b (1 + (i/2) v b^T G0 b)^-1.
-    """
-    v = source.velocity
-    bare = into.T @ states[:, 0]
-    correction = np.linalg.inv(np.eye(v.size) + 0.5j * v[:, None] * bare)
-    root = np.sqrt(v)
-    psi = np.asarray(1j * states @ (correction * root)[:, None])
-    r = root[:, None] * (into.T @ psi[:, 0]) - np.eye(v.size)
-    return psi, np.asarray(r, dtype=np.complex128)
+    def __init__(self, plan: Plan, gas: ElectronGas, n_columns: int, n_workers: int) -> None:
+        field = (n_workers, gas.n_x, 2 * n_columns, gas.n_y)
+        self.kept = np.empty((n_workers, int((plan.counts**2).sum())))
+        self.bare = np.empty((n_workers, gas.n_x, 2 * plan.into.shape[1], gas.n_y))
+        self.fields = [np.empty(field) for _ in range(5)]
+        self.scratch = np.empty((n_workers, 6, 2 * n_columns, gas.n_y))
 
 
-def _overlap(basis: NDArray[np.float64], lead: Lead) -> NDArray[np.float64]:
-    """A lead's modes in the sample's transverse modes, (n_y, n_rows)."""
-    return np.asarray(basis[lead.rows].T @ transverse_modes(lead.n_rows))
+class _Answer:
+    """Flat arrays over samples that the engine writes to."""
+
+    def __init__(self, n: int, gas: ElectronGas, n_in: int, n_out: int) -> None:
+        self.pldos = np.empty((n, gas.n_x, gas.n_y))
+        self.near = np.empty((n, n_in, n_in), dtype=np.complex128)
+        self.far = np.empty((n, n_out, n_in), dtype=np.complex128)
+        self.error = np.empty(n)
+        self.modes = np.empty(n, dtype=np.int64)
+        self.corrections = np.empty(n, dtype=np.int64)
+
+    def fill(
+        self,
+        part: NDArray[np.int64],
+        batch: NDArray[np.float64],
+        plan: Plan,
+        work: _Workspace,
+        accuracy: float,
+        from_drain: bool,
+    ) -> None:
+        n_y = batch.shape[-1]
+        arrays = [a[part] for a in (self.pldos, self.near, self.far, self.error, self.corrections)]
+        states_of_batch(
+            plan,
+            batch[part],
+            from_drain,
+            recovered_modes(int(plan.counts.min()), n_y, accuracy),
+            accuracy,
+            MOST_CORRECTIONS,
+            largest_growth(accuracy),
+            work.kept,
+            work.bare,
+            *work.fields,
+            work.scratch,
+            *arrays,
+        )
+        self.pldos[part], self.near[part], self.far[part] = arrays[:3]
+        self.error[part], self.corrections[part] = arrays[3:]
+
+    def finish(
+        self, leading: tuple[int, ...], gas: ElectronGas, lead: Literal["source", "drain"]
+    ) -> Scattering:
+        own, other = gas.modes(gas.source), gas.modes(gas.drain)
+        if lead == "drain":
+            own, other = other, own
+        r = np.sqrt(own.velocity)[:, None] * self.near - np.eye(own.n_open)
+        t = np.sqrt(other.velocity)[:, None] * self.far
+        return Scattering(
+            self.pldos.reshape(*leading, *self.pldos.shape[1:]),
+            r.reshape(*leading, *r.shape[1:]),
+            t.reshape(*leading, *t.shape[1:]),
+            self.error.reshape(leading),
+            self.modes.reshape(leading),
+            self.corrections.reshape(leading),
+        )
 
 
-def _real_self_energy(chi: NDArray[np.float64], lead: StripModes) -> NDArray[np.float64]:
-    return np.asarray((chi * lead.phase.real) @ chi.T)
+def recovered_modes(kept: int, n_y: int, accuracy: float) -> int:
+    """Modes up to which dropped ones are brought back before any correction."""
+    return n_y if accuracy < 1e-4 else min(n_y, kept + max(32, kept // 2))
 
 
-def _cosine_table(n_y: int) -> NDArray[np.float64]:
-    """cos(pi k j / (n_y + 1)) / (n_y + 1) over (j, k)."""
-    period = 2 * (n_y + 1)
-    angle = np.pi * (np.outer(np.arange(1, n_y + 1), np.arange(2 * n_y + 2)) % period) / (n_y + 1)
-    return np.asarray(np.cos(angle) / (n_y + 1))
+def largest_growth(accuracy: float) -> float:
+    """Products that a sweep without pivoting may have: corrections take out its rounding."""
+    return 1e6 if accuracy >= 1e-9 else 1e4

@@ -10,36 +10,85 @@ n_open, is put in afterwards (Woodbury), so that no slice is complex: a quarter 
 the work of a complex sweep. In the mode basis the potential of a slice is Toeplitz
 minus Hankel in its cosine transform, V_mn = c_{m-n} - c_{m+n}.
 
-Slice i keeps its lowest `counts[i]` modes. Those that are left out from some slice
-on decay freely, which the self-energy `tail` on the last slice that has them says.
+Columns stand as rows of real numbers, (n_x, 2 n_columns, n_y) over slices, columns
+and modes: first all real parts, then all imaginary parts.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numba import prange
+from typing import NamedTuple
 
-from inmateria.compiled import compiled, compiled_parallel
+import numpy as np
+from numpy.typing import NDArray
+
+from inmateria.compiled import compiled
+from inmateria.transport.row_products import add_product
 from inmateria.transport.symmetric_inverse import BLOCK, invert_safely
+from inmateria.transport.transforms import cosine_transform
+
+Real = NDArray[np.float64]
+
+
+class Plan(NamedTuple):
+    """Everything about a gas at one energy that no potential changes.
+
+    Attributes
+    ----------
+    two_cos_k : (n_y,) array
+        4 - 2 cos(pi m / (n_y + 1)) - E, for the sample's own transverse modes.
+    counts : (n_x,) integer array
+        How many modes each slice keeps; the rest is `dropped_modes`' concern.
+    starts : (n_x,) integer array
+        Where S_i starts among all of them.
+    reach : (n_x,) integer array
+        Modes that a narrow lead excites and that have not died out at a slice.
+    tail : (n_x, n_y) array
+        Minus the self-energy of modes that a neighbouring slice drops.
+    chain : (n_x, n_y) array
+        Pivots' inverses of the clean chains of dropped modes, 0 where a mode is kept.
+    source, source_imag, drain, drain_imag : (n_y, n_y) arrays
+        Minus the leads' self-energies among transverse modes.
+    into, out : (n_y, n_open) arrays
+        The leads' open modes in transverse modes.
+    velocity_in, velocity_out : (n_open,) arrays
+    even to cosine_odd
+        Tables of sines and cosines, as in `transforms.Tables`; compiled loops over samples
+        admit no tuple within a tuple.
+    """
+
+    two_cos_k: Real
+    counts: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    reach: NDArray[np.int64]
+    tail: Real
+    chain: Real
+    source: Real
+    source_imag: Real
+    drain: Real
+    drain_imag: Real
+    into: Real
+    out: Real
+    velocity_in: Real
+    velocity_out: Real
+    even: Real
+    odd: Real
+    even_back: Real
+    odd_back: Real
+    cosine_even: Real
+    cosine_odd: Real
 
 
 @compiled
-def eliminate(potential, two_cos_k, cosine, counts, tail, source, starts, kept, last):  # type: ignore[no-untyped-def]
+def eliminate(plan, potential, growth, kept, last):  # type: ignore[no-untyped-def]
     """S_i of all slices but the last into `kept`, and A - S of the last one into `last`.
 
     Parameters
     ----------
     potential : (n_x, n_y) array, in t
-    two_cos_k : (n_y,) array
-    cosine : (n_y, 2 n_y + 3) array
-        cos(pi k j / (n_y + 1)) / (n_y + 1).
-    counts : (n_x,) integer array
-    tail : (n_x, n_y) array
-        Minus the self-energy of modes that end at a slice.
-    source : (n_y, n_y) array
-        Minus the real part of the source's self-energy.
-    starts : (n_x,) integer array
-        Where S_i starts in `kept`.
+    growth : float
+        Largest product in a sweep; beyond it a slice is inverted by its eigenvalues.
+    kept : (sum of counts^2,) array
+    last : (counts[-1], counts[-1]) array
     """
     n_x, n_y = potential.shape
     size = (n_y + BLOCK - 1) // BLOCK * BLOCK
@@ -47,110 +96,132 @@ def eliminate(potential, two_cos_k, cosine, counts, tail, source, starts, kept, 
     R = np.empty((8, size))
     U = np.empty((8, size))
     P = np.empty((8, 8))
-    before_inverse = np.empty((size, size))
-    c = np.dot(potential, cosine)
+    as_it_was = np.empty((size, size))
+    terms = np.empty((2, 2 * n_y + 4))
+    scratch = np.empty((2, 2, n_y + 2))
     for i in range(n_x):
-        n = counts[i]
+        n = plan.counts[i]
+        if i % 2 == 0:
+            stop = min(i + 2, n_x)
+            n_terms = 2 * max(n, plan.counts[stop - 1]) + 1
+            cosine_transform(plan, potential[i:stop], n_terms, terms, scratch)
+        c = terms[i % 2]
         padded = (n + BLOCK - 1) // BLOCK * BLOCK
-        ci = c[i]
+        before = plan.counts[i - 1] if i else 0
+        S = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
         for m in range(n):
+            row = B[m]
+            sums = c[m + 2 :]
+            # c is even: differences run backwards in k.
             for k in range(m + 1):
-                B[m, k] = ci[m + k + 2] - ci[m - k]
-            B[m, m] -= two_cos_k[m] - tail[i, m]
+                row[k] = sums[k] - c[m - k]
+            row[m] -= plan.two_cos_k[m] - plan.tail[i, m]
+            if m < before:
+                Sm = S[m * before :]
+                for k in range(m + 1):
+                    row[k] -= Sm[k]
+            if i == 0:
+                source = plan.source[m]
+                for k in range(m + 1):
+                    row[k] += source[k]
         for m in range(n, padded):
             for k in range(m):
                 B[m, k] = 0.0
             B[m, m] = 1.0
-        if i == 0:
-            for m in range(n):
-                for k in range(m + 1):
-                    B[m, k] += source[m, k]
-        else:
-            before = counts[i - 1]
-            S = kept[starts[i - 1] : starts[i - 1] + before * before].reshape((before, before))
-            for m in range(min(n, before)):
-                for k in range(m + 1):
-                    B[m, k] -= S[m, k]
         if i < n_x - 1:
-            invert_safely(B, padded, R, U, P, before_inverse)
-            S = kept[starts[i] : starts[i] + n * n].reshape((n, n))
-            for m in range(n):
-                for k in range(m + 1):
-                    S[m, k] = B[m, k]
-                    S[k, m] = B[m, k]
+            invert_safely(B, padded, growth, R, U, P, as_it_was)
+            S = kept[plan.starts[i] : plan.starts[i] + n * n].reshape((n, n))
         else:
-            for m in range(n):
-                for k in range(m + 1):
-                    last[m, k] = B[m, k]
-                    last[k, m] = B[m, k]
+            S = last
+        for m in range(n):
+            for k in range(m + 1):
+                S[m, k] = B[m, k]
+                S[k, m] = B[m, k]
 
 
 @compiled
-def substitute(kept, starts, counts, closed, columns, modes):  # type: ignore[no-untyped-def]
-    """G b for b on the first slice, the source's imaginary part left out.
+def close(plan, last):  # type: ignore[no-untyped-def]
+    """Real and imaginary part of G on the last slice, (n, n), the source's open part left out."""
+    n = last.shape[0]
+    matrix = last + plan.drain[:n, :n] + 1j * plan.drain_imag[:n, :n]
+    closed = np.linalg.inv(matrix)
+    return closed.real.copy(), closed.imag.copy()
+
+
+@compiled
+def solve(plan, kept, closed_real, closed_imag, X):  # type: ignore[no-untyped-def]
+    """G b for right-hand sides b in the kept modes, the source's open part left out.
 
     Parameters
     ----------
-    closed : (n, n) complex array
-        G on the last slice.
-    columns : (counts[0], n_columns) array
-        b.
-    modes : (n_x, n_y, n_columns) complex array
-        The answer; zero where a slice lacks a mode.
+    X : (n_x, 2 n_columns, n_y) array
+        b, and then G b. What it holds beyond the kept modes stays as it is.
     """
-    n_x = counts.size
-    n_columns = columns.shape[1]
-    forward = np.zeros((n_x, counts.max(), n_columns))
-    y = columns.copy()
-    for i in range(n_x):
-        n = counts[i]
-        forward[i, :n] = y
-        if i < n_x - 1:
-            S = kept[starts[i] : starts[i] + n * n].reshape((n, n))
-            z = np.dot(S, y)
-            after = counts[i + 1]
-            y = np.zeros((after, n_columns))
-            shared = min(n, after)
-            y[:shared] = -z[:shared]
-    x = np.dot(closed, y.astype(np.complex128))
-    modes[n_x - 1, : counts[n_x - 1]] = x
-    right = np.empty((counts.max(), 2 * n_columns))
+    n_x, n_rows, _ = X.shape
+    half = n_rows // 2
+    right = np.empty_like(X[0])
+    for i in range(1, n_x):
+        before, n = plan.counts[i - 1], plan.counts[i]
+        S = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
+        shared = min(n, before)
+        add_product(X[i], X[i - 1], S.reshape((before, before)), n_rows, before, shared, -1.0)
+    n = plan.counts[n_x - 1]
+    right[:, :n] = X[n_x - 1, :, :n]
+    X[n_x - 1, :, :n] = 0.0
+    real, imag = X[n_x - 1, :half], X[n_x - 1, half:]
+    add_product(real, right[:half], closed_real, half, n, n, 1.0)
+    add_product(real, right[half:], closed_imag, half, n, n, -1.0)
+    add_product(imag, right[:half], closed_imag, half, n, n, 1.0)
+    add_product(imag, right[half:], closed_real, half, n, n, 1.0)
     for i in range(n_x - 2, -1, -1):
-        n = counts[i]
-        shared = min(n, counts[i + 1])
-        for m in range(n):
-            for q in range(n_columns):
-                real = forward[i, m, q]
-                imag = 0.0
-                if m < shared:
-                    real -= x[m, q].real
-                    imag = -x[m, q].imag
-                right[m, q] = real
-                right[m, n_columns + q] = imag
-        S = kept[starts[i] : starts[i] + n * n].reshape((n, n))
-        z = np.dot(S, right[:n])
-        x = z[:, :n_columns] + 1j * z[:, n_columns:]
-        modes[i, :n] = x
+        n = plan.counts[i]
+        shared = min(n, plan.counts[i + 1])
+        for c in range(n_rows):
+            for m in range(n):
+                right[c, m] = X[i, c, m]
+                X[i, c, m] = 0.0
+            for m in range(shared):
+                right[c, m] -= X[i + 1, c, m]
+        S = kept[plan.starts[i] : plan.starts[i] + n * n]
+        add_product(X[i], right, S.reshape((n, n)), n_rows, n, n, 1.0)
 
 
-@compiled_parallel
-def scatter_batch(  # type: ignore[no-untyped-def]
-    potentials, two_cos_k, cosine, counts, tail, source, drain, starts, columns, workspace, modes
-):
-    """`eliminate` and `substitute` for as many samples as `workspace` has rows; a core each.
+@compiled
+def combine(plan, Y, coefficients, X):  # type: ignore[no-untyped-def]
+    """X += Y C in the kept modes, for complex coefficients C (columns of Y, columns of X)."""
+    n_x = X.shape[0]
+    n_from, n_to = coefficients.shape
+    table = np.empty((2 * n_to, 2 * n_from))
+    for a in range(n_from):
+        for b in range(n_to):
+            table[b, a] = coefficients[a, b].real
+            table[b, n_from + a] = -coefficients[a, b].imag
+            table[n_to + b, a] = coefficients[a, b].imag
+            table[n_to + b, n_from + a] = coefficients[a, b].real
+    for i in range(n_x):
+        add_product(X[i], table, Y[i], 2 * n_to, 2 * n_from, plan.counts[i], 1.0)
+
+
+@compiled
+def at_lead(overlap, X):  # type: ignore[no-untyped-def]
+    """overlap^T x of columns on one slice (2 n_columns, n_y): complex (n_open, n_columns)."""
+    half = X.shape[0] // 2
+    both = np.dot(X, overlap)
+    return (both[:half] + 1j * both[half:]).T.copy()
+
+
+@compiled
+def open_source(plan, bare):  # type: ignore[no-untyped-def]
+    """(D^-1 + b^T G0 b)^-1 with D = (i / 2) v, which the Woodbury identity needs.
+
+    With A = A0 + b D b^T: A^-1 = G0 - G0 b (D^-1 + b^T G0 b)^-1 b^T G0.
 
     Parameters
     ----------
-    drain : (n, n) complex array
-        Minus the drain's self-energy among the modes of the last slice.
-    workspace : (n_samples, sum of counts^2) array
-    modes : (n_samples, n_x, n_y, n_columns) complex array
+    bare : (n_open, n_open) complex array
+        b^T G0 b.
     """
-    for s in prange(potentials.shape[0]):
-        n = counts[counts.size - 1]
-        last = np.empty((n, n))
-        eliminate(
-            potentials[s], two_cos_k, cosine, counts, tail, source, starts, workspace[s], last
-        )
-        closed = np.linalg.inv(last.astype(np.complex128) + drain)
-        substitute(workspace[s], starts, counts, closed, columns, modes[s])
+    matrix = bare.copy()
+    for a in range(bare.shape[0]):
+        matrix[a, a] += -2j / plan.velocity_in[a]
+    return np.linalg.inv(matrix)

@@ -19,8 +19,6 @@ import numpy as np
 from inmateria.compiled import compiled
 
 BLOCK = 8
-# Energies are in units of the hopping: this is three digits of sixteen.
-LARGEST_PRODUCT = 1e3
 
 
 @compiled
@@ -137,11 +135,13 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def invert_safely(B, n, R, U, P, before):  # type: ignore[no-untyped-def]
+def invert_safely(B, n, growth, R, U, P, before):  # type: ignore[no-untyped-def]
     """`invert_symmetric`, or the inverse by eigenvalues where that would lose digits.
 
     Parameters
     ----------
+    growth : float
+        Largest product that is let through.
     before : (>= n, >= n) array
         Scratch, which keeps the matrix as it was.
     """
@@ -149,7 +149,7 @@ def invert_safely(B, n, R, U, P, before):  # type: ignore[no-untyped-def]
         for j in range(i + 1):
             before[i, j] = B[i, j]
     # Written so that NaN counts as large.
-    if not invert_symmetric(B, n, R, U, P) < LARGEST_PRODUCT:
+    if not invert_symmetric(B, n, R, U, P) < growth:
         whole = np.empty((n, n))
         for i in range(n):
             for j in range(i + 1):
