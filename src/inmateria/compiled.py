@@ -41,6 +41,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return numba.njit(cache=True, fastmath=REORDER, error_model="numpy")(function)
 
 
+def compiled_unlocked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, and Python's lock is let go meanwhile: threads of Python run side by side."""
+    return numba.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)(function)
+
+
 def compiled_parallel(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same, with `numba.prange` shared out over all cores."""
     return numba.njit(cache=True, fastmath=REORDER, error_model="numpy", parallel=True)(function)

@@ -9,20 +9,20 @@ scatters from P into Q and back. Given the states in P, those in Q are to first 
 which is most of what truncation loses (`recover`). The rest is found by iterative
 refinement (`correct`): the residual of the whole equation, with the potential applied
 site by site, is solved by the recursion in P and clean chains in Q, coupled as block LU
-couples them where a chain starts at a slice that keeps its mode. Each step multiplies
-the error by the potential's matrix element into Q over the energy gap, 0.05 to 0.2 with
-64 modes in the default geometry, whatever the rounding of the recursion was.
+couples them where a chain starts at a slice that keeps its mode (`Sample.correction`).
+Each step multiplies the error by the potential's matrix element into Q over the energy
+gap, 0.05 to 0.2 with 64 modes in the default geometry, whatever the rounding of the
+recursion was.
 """
 
 from __future__ import annotations
 
-from inmateria.compiled import compiled
+from inmateria.compiled import compiled_unlocked
 from inmateria.transport.row_products import add_product
-from inmateria.transport.sweep import at_lead, combine, solve
 from inmateria.transport.transforms import to_modes, to_sites
 
 
-@compiled
+@compiled_unlocked
 def chain_solve(plan, Q):  # type: ignore[no-untyped-def]
     """Clean chains of the dropped modes: right-hand side in, solution out.
 
@@ -54,7 +54,7 @@ def chain_solve(plan, Q):  # type: ignore[no-untyped-def]
                     x[m] = pivots[m] * (x[m] - after[m])
 
 
-@compiled
+@compiled_unlocked
 def add_neighbours(plan, kept_side, X, Q):  # type: ignore[no-untyped-def]
     """Subtract the coupling between neighbouring slices of which one drops a mode.
 
@@ -74,7 +74,7 @@ def add_neighbours(plan, kept_side, X, Q):  # type: ignore[no-untyped-def]
                             Q[other, c, m] -= X[i, c, m]
 
 
-@compiled
+@compiled_unlocked
 def density(sites, pldos):  # type: ignore[no-untyped-def]
     """2 pi sum |psi|^2 into `pldos`; gives its maximum and the largest change in it."""
     largest, change = 0.0, 0.0
@@ -90,7 +90,7 @@ def density(sites, pldos):  # type: ignore[no-untyped-def]
     return largest, change
 
 
-@compiled
+@compiled_unlocked
 def recover(plan, potential, n_modes, X, Q, sites, scratch):  # type: ignore[no-untyped-def]
     """Q to first order from the kept modes, given their `sites`; both are brought up to date.
 
@@ -120,7 +120,7 @@ def recover(plan, potential, n_modes, X, Q, sites, scratch):  # type: ignore[no-
                     sites[i, c, j] += product[c, j]
 
 
-@compiled
+@compiled_unlocked
 def residual(plan, potential, X, Q, sites, R, scratch):  # type: ignore[no-untyped-def]
     """R -= (E - H - Sigma) psi over all modes, for psi = X + Q and its `sites`."""
     n_x, n_rows, n_y = X.shape
@@ -152,31 +152,15 @@ def residual(plan, potential, X, Q, sites, R, scratch):  # type: ignore[no-untyp
         add_product(R[i, half:], whole[half:], real, half, n_y, n_y, -1.0)
 
 
-@compiled
-def precondition(plan, kept, closed_real, closed_imag, bare, opened, R, Q):  # type: ignore[no-untyped-def]
-    """Block LU of kept modes and clean chains: from the residual `R` to a correction.
+@compiled_unlocked
+def transform_slices(plan, counts, X, sites, scratch):  # type: ignore[no-untyped-def]
+    """Sites of the lowest `counts[i]` modes of every slice."""
+    for i in range(X.shape[0]):
+        to_sites(plan, X[i], counts[i], sites[i], scratch)
 
-    Parameters
-    ----------
-    bare : (n_x, 2 n_open, n_y) array
-        G0 b of the source's open modes.
-    opened : (n_open, n_open) complex array
-        From `open_source`.
-    R : (n_x, 2 n_columns, n_y) array
-        The residual; then the correction of the kept modes.
-    Q : array of the same shape
-        Then that of the dropped ones.
-    """
-    n_x, n_rows, n_y = R.shape
-    first = R.copy()
-    chain_solve(plan, first)
-    Q[:] = R
-    add_neighbours(plan, True, R, first)
-    solve(plan, kept, closed_real, closed_imag, R)
-    combine(plan, bare, -(opened @ at_lead(plan.into, R[0])), R)
-    for i in range(n_x):
-        for c in range(n_rows):
-            for m in range(plan.counts[i], n_y):
-                R[i, c, m] = 0.0
-    add_neighbours(plan, False, R, Q)
-    chain_solve(plan, Q)
+
+@compiled_unlocked
+def clear_dropped(plan, X):  # type: ignore[no-untyped-def]
+    """Zero beyond the kept modes."""
+    for i in range(X.shape[0]):
+        X[i, :, plan.counts[i] :] = 0.0

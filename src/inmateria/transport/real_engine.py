@@ -1,4 +1,9 @@
-"""Scattering states of many samples on all cores: recursion, recovery, corrections.
+"""One sample in the real recursion: factorise once, then solve for any sources.
+
+The imaginary part of the source lead's self-energy, D = (i / 2) v in its open modes b,
+is put in by the Woodbury identity: with A = A0 + b D b^T,
+
+    A^-1 = G0 - G0 b (D^-1 + b^T G0 b)^-1 b^T G0.
 
 The error of a PLDOS is estimated from how much the last step changed it. A step that
 changed it by d, when the step before changed it by d', leaves about d rho / (1 - rho)
@@ -8,20 +13,26 @@ seen in samples whose modes `mode_counts` chose).
 
 from __future__ import annotations
 
-import numpy as np
-from numba import prange
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from inmateria.compiled import compiled, compiled_parallel
-from inmateria.transport.dropped_modes import density, precondition, recover, residual
-from inmateria.transport.sweep import (
-    at_lead,
-    close,
-    combine,
-    eliminate,
-    open_source,
-    solve,
+import numpy as np
+from numpy.typing import NDArray
+
+from inmateria.transport.dropped_modes import (
+    add_neighbours,
+    chain_solve,
+    clear_dropped,
+    density,
+    recover,
+    residual,
+    transform_slices,
 )
-from inmateria.transport.transforms import to_sites
+from inmateria.transport.sweep import Plan, combine, eliminate, solve
+from inmateria.transport.symmetric_inverse import BLOCK, invert_by_eigenvalues
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 
 ASSUMED_CONTRACTION = 0.4
 # A step may gain more than the next one will.
@@ -30,139 +41,195 @@ FASTEST_CONTRACTION = 0.2
 SLOWEST_CONTRACTION = 0.6
 
 
-@compiled
-def factorise(plan, potential, growth, kept, bare):  # type: ignore[no-untyped-def]
-    """The recursion of one sample: what `solve` and `precondition` need.
+def at_lead(overlap: Real, columns: Real) -> Complex:
+    """overlap^T x of columns on one slice, (2 n_columns, n_y): complex (n_open, n_columns)."""
+    both = (columns @ overlap).T
+    half = both.shape[1] // 2
+    return np.asarray(both[:, :half] + 1j * both[:, half:])
 
-    Returns
-    -------
-    closed_real, closed_imag : (n, n) arrays
-    opened : (n_open, n_open) complex array
+
+class Workspace:
+    """Arrays of one core for samples of one plan and a number of columns."""
+
+    def __init__(self, plan: Plan, n_columns: int) -> None:
+        n_x, n_y = plan.tail.shape
+        size = -(-n_y // BLOCK) * BLOCK
+        self.kept = np.empty(int((plan.counts**2).sum()))
+        self.triangle = np.zeros((size, size))
+        self.bare = np.empty((n_x, 2 * plan.into.shape[1], n_y))
+        self.fields = np.empty((5, n_x, 2 * n_columns, n_y))
+        self.scratch = np.empty((6, 2 * n_columns, n_y))
+
+
+@dataclass(frozen=True)
+class States:
+    """What `Sample.states` leaves in its workspace, and how right it is.
+
+    Attributes
+    ----------
+    sites : (n_x, 2 n_columns, n_y) array
+        psi on sites; a view of the workspace.
+    first, last : (2 n_columns, n_y) arrays
+        psi in transverse modes on the first and on the last slice.
+    error : float
+        Estimated, of the PLDOS, relative to its maximum; infinity where corrections did
+        not shrink.
+    corrections : int
     """
-    n = plan.counts[plan.counts.size - 1]
-    n_open = plan.into.shape[1]
-    last = np.empty((n, n))
-    eliminate(plan, potential, growth, kept, last)
-    closed_real, closed_imag = close(plan, last)
-    bare[:] = 0.0
-    for a in range(n_open):
-        for m in range(plan.into.shape[0]):
-            bare[0, a, m] = plan.into[m, a]
-    solve(plan, kept, closed_real, closed_imag, bare)
-    return closed_real, closed_imag, open_source(plan, at_lead(plan.into, bare[0]))
+
+    sites: Real
+    first: Real
+    last: Real
+    error: float
+    corrections: int
 
 
-@compiled
-def incoming(plan, from_drain, R):  # type: ignore[no-untyped-def]
-    """R += i sqrt(v) chi: the right-hand side whose solution is a state of unit flux."""
-    half = R.shape[1] // 2
-    if from_drain:
-        for a in range(half):
-            for m in range(R.shape[2]):
-                R[-1, half + a, m] += np.sqrt(plan.velocity_out[a]) * plan.out[m, a]
-    else:
-        for a in range(half):
-            for m in range(R.shape[2]):
-                R[0, half + a, m] += np.sqrt(plan.velocity_in[a]) * plan.into[m, a]
-
-
-@compiled
-def first_states(plan, kept, closed_real, closed_imag, bare, opened, from_drain, X):  # type: ignore[no-untyped-def]
-    """States in the kept modes alone."""
-    X[:] = 0.0
-    if from_drain:
-        incoming(plan, True, X)
-        solve(plan, kept, closed_real, closed_imag, X)
-        combine(plan, bare, -(opened @ at_lead(plan.into, X[0])), X)
-    else:
-        g = at_lead(plan.into, bare[0])
-        coefficients = -(opened @ g)
-        for a in range(coefficients.shape[0]):
-            coefficients[a, a] += 1.0
-        for a in range(coefficients.shape[0]):
-            for b in range(coefficients.shape[1]):
-                coefficients[a, b] *= 1j * np.sqrt(plan.velocity_in[b])
-        combine(plan, bare, coefficients, X)
-
-
-@compiled
-def states_of_sample(  # type: ignore[no-untyped-def]
-    plan, potential, from_drain, n_recovered, tolerance, most, growth,
-    kept, bare, X, Q, sites, R, D, scratch, pldos, near, far,
-):  # fmt: skip
-    """States of one sample; gives the estimated error of its PLDOS and the number of corrections.
+class Sample:
+    """A potential, eliminated.
 
     Parameters
     ----------
-    n_recovered : int
-        Modes up to which `recover` brings dropped ones back.
-    tolerance : float
-        Of the maximum PLDOS.
-    most : int
-        Corrections at most.
-    near, far : (n_open, n_columns) complex arrays
-        chi^T psi on the columns' own lead and on the other one.
-
-    Returns
-    -------
-    error : float
-        Relative to the maximum; infinity where corrections did not shrink.
-    n_corrections : int
+    plan : Plan
+    potential : (n_x, n_y) array, in t
+    growth : float
+        Largest product that a sweep without pivoting may have.
+    work : Workspace
+        Is overwritten, and must not be used for another sample meanwhile.
     """
-    n_x = potential.shape[0]
-    n_y = potential.shape[1]
-    closed_real, closed_imag, opened = factorise(plan, potential, growth, kept, bare)
-    first_states(plan, kept, closed_real, closed_imag, bare, opened, from_drain, X)
-    for i in range(n_x):
-        to_sites(plan, X[i], plan.counts[i], sites[i], scratch)
-    density(sites, pldos)
-    Q[:] = 0.0
-    recover(plan, potential, n_recovered, X, Q, sites, scratch)
-    largest, change = density(sites, pldos)
-    error = change / largest * ASSUMED_CONTRACTION / (1 - ASSUMED_CONTRACTION)
-    done = 0
-    while error > tolerance and done < most:
-        R[:] = 0.0
-        incoming(plan, from_drain, R)
-        residual(plan, potential, X, Q, sites, R, scratch)
-        precondition(plan, kept, closed_real, closed_imag, bare, opened, R, D)
-        for i in range(n_x):
-            for c in range(X.shape[1]):
-                for m in range(n_y):
-                    X[i, c, m] += R[i, c, m]
-                    Q[i, c, m] += D[i, c, m]
-                    scratch[3, c, m] = X[i, c, m] + Q[i, c, m]
-            to_sites(plan, scratch[3], n_y, sites[i], scratch)
-        before = change
-        largest, change = density(sites, pldos)
-        done += 1
-        # A change near rounding says nothing about the next one.
-        rho = max(change / before, FASTEST_CONTRACTION) if before > 0.0 else FASTEST_CONTRACTION
-        if not rho < SLOWEST_CONTRACTION and change > 1e-12 * largest:
-            error = np.inf
-            break
-        rho = min(rho, SLOWEST_CONTRACTION)
-        error = change / largest * rho / (1 - rho)
-    first, last = X[0] + Q[0], X[n_x - 1] + Q[n_x - 1]
-    if from_drain:
-        near[:], far[:] = at_lead(plan.out, last), at_lead(plan.into, first)
-    else:
-        near[:], far[:] = at_lead(plan.into, first), at_lead(plan.out, last)
-    # Written so that NaN is infinite too.
-    return (error if error >= 0.0 else np.inf), done
 
+    def __init__(self, plan: Plan, potential: Real, growth: float, work: Workspace) -> None:
+        self.plan, self.potential, self.work = plan, potential, work
+        i = 0
+        while True:
+            i = eliminate(plan, potential, i, growth, work.kept, work.triangle)
+            n, start = plan.counts[i], plan.starts[i]
+            lower = np.tril(work.triangle[:n, :n])
+            matrix = lower + np.tril(lower, -1).T
+            if i == plan.counts.size - 1:
+                break
+            work.kept[start : start + n * n] = invert_by_eigenvalues(matrix).ravel()
+            i += 1
+        closed = np.linalg.inv(matrix + plan.drain[:n, :n] + 1j * plan.drain_imag[:n, :n])
+        self.closed = np.ascontiguousarray(closed.real), np.ascontiguousarray(closed.imag)
+        n_open = plan.velocity_in.size
+        work.bare[:] = 0.0
+        work.bare[0, :n_open] = plan.into.T
+        solve(plan, work.kept, *self.closed, work.bare)
+        self.bare_source = at_lead(plan.into, work.bare[0])
+        self.opened = np.linalg.inv(self.bare_source - np.diag(2j / plan.velocity_in))
 
-@compiled_parallel
-def states_of_batch(  # type: ignore[no-untyped-def]
-    plan, potentials, from_drain, n_recovered, tolerance, most, growth,
-    kept, bare, X, Q, sites, R, D, scratch, pldos, near, far, error, corrections,
-):  # fmt: skip
-    """`states_of_sample` for a batch; every worker has its own part of the workspace."""
-    n_workers = kept.shape[0]
-    for w in prange(n_workers):
-        for s in range(w, potentials.shape[0], n_workers):
-            error[s], corrections[s] = states_of_sample(
-                plan, potentials[s], from_drain, n_recovered, tolerance, most, growth,
-                kept[w], bare[w], X[w], Q[w], sites[w], R[w], D[w], scratch[w],
-                pldos[s], near[s], far[s],
-            )  # fmt: skip
+    def solve(self, X: Real) -> None:
+        """G b in the kept modes, in place; what X holds beyond them stays."""
+        solve(self.plan, self.work.kept, *self.closed, X)
+        combine(self.plan, self.work.bare, -(self.opened @ at_lead(self.plan.into, X[0])), X)
+
+    def incoming(self, from_drain: bool, R: Real) -> None:
+        """Add i sqrt(v) chi, the source of a state of unit flux, to a right-hand side."""
+        half = R.shape[1] // 2
+        if from_drain:
+            R[-1, half:] += (self.plan.out * np.sqrt(self.plan.velocity_out)).T
+        else:
+            R[0, half:] += (self.plan.into * np.sqrt(self.plan.velocity_in)).T
+
+    def correction(self, R: Real, dropped: Real, scratch: Real) -> None:
+        """Block LU of kept modes and clean chains, applied to a residual.
+
+        Parameters
+        ----------
+        R : (n_x, 2 n_columns, n_y) array
+            The residual; then the correction of the kept modes.
+        dropped : array of the same shape
+            Then that of the dropped ones.
+        scratch : array of the same shape
+        """
+        plan = self.plan
+        scratch[:] = R
+        chain_solve(plan, scratch)
+        dropped[:] = R
+        add_neighbours(plan, True, R, scratch)
+        self.solve(R)
+        clear_dropped(plan, R)
+        add_neighbours(plan, False, R, dropped)
+        chain_solve(plan, dropped)
+
+    def states(
+        self, from_drain: bool, n_recovered: int, tolerance: float, most: int, pldos: Real
+    ) -> States:
+        """Scattering states of a lead, corrected until their error is below `tolerance`.
+
+        Parameters
+        ----------
+        n_recovered : int
+            Modes up to which `recover` brings dropped ones back.
+        tolerance : float
+            Of the PLDOS, relative to its maximum.
+        most : int
+            Corrections at most.
+        pldos : (n_x, n_y) array
+            The answer.
+        """
+        plan, work = self.plan, self.work
+        X, Q, sites = work.fields[0], work.fields[1], work.fields[2]
+        X[:] = 0.0
+        if from_drain:
+            self.incoming(True, X)
+            self.solve(X)
+        else:
+            weights = np.eye(len(self.opened)) - self.opened @ self.bare_source
+            combine(plan, work.bare, 1j * weights * np.sqrt(plan.velocity_in), X)
+        transform_slices(plan, plan.counts, X, sites, work.scratch)
+        density(sites, pldos)
+        Q[:] = 0.0
+        recover(plan, self.potential, n_recovered, X, Q, sites, work.scratch)
+
+        def source(R: Real) -> None:
+            self.incoming(from_drain, R)
+
+        error, done = self.refine(source, tolerance, most, density(sites, pldos), pldos)
+        return States(sites, X[0] + Q[0], X[-1] + Q[-1], error, done)
+
+    def refine(
+        self,
+        source: Callable[[Real], None],
+        tolerance: float,
+        most: int,
+        step: tuple[float, float],
+        pldos: Real,
+    ) -> tuple[float, int]:
+        """Correct X, Q and sites of the workspace; gives the estimated error and the steps.
+
+        Parameters
+        ----------
+        source : callable
+            Adds the right-hand side to a field of zeros.
+        step : (float, float)
+            The maximum of 2 pi |psi|^2, and the last change in it.
+        pldos : (n_x, n_y) array
+            2 pi |psi|^2 as it is, and as it becomes.
+        """
+        plan, work = self.plan, self.work
+        X, Q, sites, R, dropped = work.fields
+        everything = np.full(plan.counts.size, plan.tail.shape[1])
+        largest, change = step
+        error = change / largest * ASSUMED_CONTRACTION / (1 - ASSUMED_CONTRACTION)
+        done = 0
+        while error > tolerance and done < most:
+            R[:] = 0.0
+            source(R)
+            residual(plan, self.potential, X, Q, sites, R, work.scratch)
+            # The residual is all that is needed of the sites.
+            self.correction(R, dropped, sites)
+            X += R
+            Q += dropped
+            np.add(X, Q, out=R)
+            transform_slices(plan, everything, R, sites, work.scratch)
+            before = change
+            largest, change = density(sites, pldos)
+            done += 1
+            rho = max(change / before, FASTEST_CONTRACTION) if before else FASTEST_CONTRACTION
+            # A change at rounding says nothing about the next one.
+            if not rho < SLOWEST_CONTRACTION and change > 1e-12 * largest:
+                return np.inf, done
+            rho = min(rho, SLOWEST_CONTRACTION)
+            error = change / largest * rho / (1 - rho)
+        return error if error >= 0 else np.inf, done

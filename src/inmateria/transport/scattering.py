@@ -14,22 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inmateria.errors import ConvergenceError, ParameterError
+from inmateria.transport.cores import on_cores
 from inmateria.transport.gas import ElectronGas
 from inmateria.transport.mode_counts import STEP, choose_modes, make_plan
-from inmateria.transport.real_engine import states_of_batch
+from inmateria.transport.real_engine import Sample, Workspace, at_lead
 from inmateria.transport.sweep import Plan
 
 DEFAULT_ACCURACY = 1e-6
 MOST_CORRECTIONS = 12
-# Samples of one call of compiled code, for each core: between calls Ctrl-C and progress come in.
-SAMPLES_A_CORE = 4
 
 
 @dataclass(frozen=True)
@@ -124,13 +123,15 @@ def scatter(
         number = int(chosen[waiting].min())
         now = waiting[chosen[waiting] == number]
         plan = make_plan(gas, number)
-        per_call = SAMPLES_A_CORE * numba.get_num_threads()
-        work = _Workspace(plan, gas, n_in, min(numba.get_num_threads(), now.size))
-        for first in range(0, now.size, per_call):
-            part = now[first : first + per_call]
-            answer.fill(part, batch, plan, work, accuracy, lead == "drain")
+
+        def solve_one(s: np.int64, work: Workspace, plan: Plan = plan) -> None:
+            answer.fill(int(s), batch[s], plan, work, accuracy, lead == "drain")
+
+        def say(n: int, done: int = done) -> None:
             if progress is not None:
-                progress(min(done + first + part.size, len(batch)), len(batch))
+                progress(min(done + n, len(batch)), len(batch))
+
+        on_cores(solve_one, now, partial(Workspace, plan, n_in), say)
         failed = now[~(answer.error[now] <= accuracy)]
         answer.modes[now] = number
         if failed.size and (modes is not None or number == gas.n_y):
@@ -146,17 +147,6 @@ def scatter(
     return answer.finish(potential.shape[:-2], gas, lead)
 
 
-class _Workspace:
-    """Arrays of each core, made once for many samples."""
-
-    def __init__(self, plan: Plan, gas: ElectronGas, n_columns: int, n_workers: int) -> None:
-        field = (n_workers, gas.n_x, 2 * n_columns, gas.n_y)
-        self.kept = np.empty((n_workers, int((plan.counts**2).sum())))
-        self.bare = np.empty((n_workers, gas.n_x, 2 * plan.into.shape[1], gas.n_y))
-        self.fields = [np.empty(field) for _ in range(5)]
-        self.scratch = np.empty((n_workers, 6, 2 * n_columns, gas.n_y))
-
-
 class _Answer:
     """Flat arrays over samples that the engine writes to."""
 
@@ -170,31 +160,20 @@ class _Answer:
 
     def fill(
         self,
-        part: NDArray[np.int64],
-        batch: NDArray[np.float64],
+        s: int,
+        potential: NDArray[np.float64],
         plan: Plan,
-        work: _Workspace,
+        work: Workspace,
         accuracy: float,
         from_drain: bool,
     ) -> None:
-        n_y = batch.shape[-1]
-        arrays = [a[part] for a in (self.pldos, self.near, self.far, self.error, self.corrections)]
-        states_of_batch(
-            plan,
-            batch[part],
-            from_drain,
-            recovered_modes(int(plan.counts.min()), n_y, accuracy),
-            accuracy,
-            MOST_CORRECTIONS,
-            largest_growth(accuracy),
-            work.kept,
-            work.bare,
-            *work.fields,
-            work.scratch,
-            *arrays,
-        )
-        self.pldos[part], self.near[part], self.far[part] = arrays[:3]
-        self.error[part], self.corrections[part] = arrays[3:]
+        n_recovered = recovered_modes(int(plan.counts.min()), potential.shape[1], accuracy)
+        sample = Sample(plan, potential, largest_growth(accuracy), work)
+        states = sample.states(from_drain, n_recovered, accuracy, MOST_CORRECTIONS, self.pldos[s])
+        ends = (plan.out, states.last), (plan.into, states.first)
+        own, other = ends if from_drain else ends[::-1]
+        self.near[s], self.far[s] = at_lead(*own), at_lead(*other)
+        self.error[s], self.corrections[s] = states.error, states.corrections
 
     def finish(
         self, leading: tuple[int, ...], gas: ElectronGas, lead: Literal["source", "drain"]

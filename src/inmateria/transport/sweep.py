@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.compiled import compiled
+from inmateria.compiled import compiled_unlocked
 from inmateria.transport.row_products import add_product
-from inmateria.transport.symmetric_inverse import BLOCK, invert_safely
+from inmateria.transport.symmetric_inverse import BLOCK, invert_symmetric
 from inmateria.transport.transforms import cosine_transform
 
 Real = NDArray[np.float64]
@@ -78,41 +78,46 @@ class Plan(NamedTuple):
     cosine_odd: Real
 
 
-@compiled
-def eliminate(plan, potential, growth, kept, last):  # type: ignore[no-untyped-def]
-    """S_i of all slices but the last into `kept`, and A - S of the last one into `last`.
+@compiled_unlocked
+def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyped-def]
+    """S_i of slices from `first` on into `kept`, up to the last slice or one that grows.
 
     Parameters
     ----------
     potential : (n_x, n_y) array, in t
     growth : float
-        Largest product in a sweep; beyond it a slice is inverted by its eigenvalues.
+        Largest product that a sweep may have.
     kept : (sum of counts^2,) array
-    last : (counts[-1], counts[-1]) array
+    B : (size, size) array, size the multiple of 8 from n_y on
+        The lower triangle of A_i - S_{i-1} where it stopped.
+
+    Returns
+    -------
+    int
+        The slice where it stopped.
     """
     n_x, n_y = potential.shape
-    size = (n_y + BLOCK - 1) // BLOCK * BLOCK
-    B = np.zeros((size, size))
+    size = B.shape[0]
     R = np.empty((8, size))
     U = np.empty((8, size))
     P = np.empty((8, 8))
-    as_it_was = np.empty((size, size))
+    swept = np.empty((size, size))
     terms = np.empty((2, 2 * n_y + 4))
     scratch = np.empty((2, 2, n_y + 2))
-    for i in range(n_x):
+    for i in range(first, n_x):
         n = plan.counts[i]
-        if i % 2 == 0:
-            stop = min(i + 2, n_x)
-            n_terms = 2 * max(n, plan.counts[stop - 1]) + 1
-            cosine_transform(plan, potential[i:stop], n_terms, terms, scratch)
+        if i == first or i % 2 == 0:
+            start = i - i % 2
+            stop = min(start + 2, n_x)
+            n_terms = 2 * max(plan.counts[start], plan.counts[stop - 1]) + 1
+            cosine_transform(plan, potential[start:stop], n_terms, terms, scratch)
         c = terms[i % 2]
         padded = (n + BLOCK - 1) // BLOCK * BLOCK
         before = plan.counts[i - 1] if i else 0
         S = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
         for m in range(n):
-            row = B[m]
-            sums = c[m + 2 :]
-            # c is even: differences run backwards in k.
+            row, sums = B[m], c[m + 2 :]
+            # c is even in its index: differences run backwards in k.
             for k in range(m + 1):
                 row[k] = sums[k] - c[m - k]
             row[m] -= plan.two_cos_k[m] - plan.tail[i, m]
@@ -124,31 +129,27 @@ def eliminate(plan, potential, growth, kept, last):  # type: ignore[no-untyped-d
                 source = plan.source[m]
                 for k in range(m + 1):
                     row[k] += source[k]
-        for m in range(n, padded):
-            for k in range(m):
-                B[m, k] = 0.0
-            B[m, m] = 1.0
-        if i < n_x - 1:
-            invert_safely(B, padded, growth, R, U, P, as_it_was)
-            S = kept[plan.starts[i] : plan.starts[i] + n * n].reshape((n, n))
-        else:
-            S = last
+        if i == n_x - 1:
+            break
         for m in range(n):
             for k in range(m + 1):
-                S[m, k] = B[m, k]
-                S[k, m] = B[m, k]
+                swept[m, k] = B[m, k]
+        for m in range(n, padded):
+            for k in range(m):
+                swept[m, k] = 0.0
+            swept[m, m] = 1.0
+        # Written so that NaN counts as too large.
+        if not invert_symmetric(swept, padded, R, U, P) < growth:
+            return i
+        S = kept[plan.starts[i] : plan.starts[i] + n * n].reshape((n, n))
+        for m in range(n):
+            for k in range(m + 1):
+                S[m, k] = swept[m, k]
+                S[k, m] = swept[m, k]
+    return n_x - 1
 
 
-@compiled
-def close(plan, last):  # type: ignore[no-untyped-def]
-    """Real and imaginary part of G on the last slice, (n, n), the source's open part left out."""
-    n = last.shape[0]
-    matrix = last + plan.drain[:n, :n] + 1j * plan.drain_imag[:n, :n]
-    closed = np.linalg.inv(matrix)
-    return closed.real.copy(), closed.imag.copy()
-
-
-@compiled
+@compiled_unlocked
 def solve(plan, kept, closed_real, closed_imag, X):  # type: ignore[no-untyped-def]
     """G b for right-hand sides b in the kept modes, the source's open part left out.
 
@@ -186,7 +187,7 @@ def solve(plan, kept, closed_real, closed_imag, X):  # type: ignore[no-untyped-d
         add_product(X[i], right, S.reshape((n, n)), n_rows, n, n, 1.0)
 
 
-@compiled
+@compiled_unlocked
 def combine(plan, Y, coefficients, X):  # type: ignore[no-untyped-def]
     """X += Y C in the kept modes, for complex coefficients C (columns of Y, columns of X)."""
     n_x = X.shape[0]
@@ -200,28 +201,3 @@ def combine(plan, Y, coefficients, X):  # type: ignore[no-untyped-def]
             table[n_to + b, n_from + a] = coefficients[a, b].real
     for i in range(n_x):
         add_product(X[i], table, Y[i], 2 * n_to, 2 * n_from, plan.counts[i], 1.0)
-
-
-@compiled
-def at_lead(overlap, X):  # type: ignore[no-untyped-def]
-    """overlap^T x of columns on one slice (2 n_columns, n_y): complex (n_open, n_columns)."""
-    half = X.shape[0] // 2
-    both = np.dot(X, overlap)
-    return (both[:half] + 1j * both[half:]).T.copy()
-
-
-@compiled
-def open_source(plan, bare):  # type: ignore[no-untyped-def]
-    """(D^-1 + b^T G0 b)^-1 with D = (i / 2) v, which the Woodbury identity needs.
-
-    With A = A0 + b D b^T: A^-1 = G0 - G0 b (D^-1 + b^T G0 b)^-1 b^T G0.
-
-    Parameters
-    ----------
-    bare : (n_open, n_open) complex array
-        b^T G0 b.
-    """
-    matrix = bare.copy()
-    for a in range(bare.shape[0]):
-        matrix[a, a] += -2j / plan.velocity_in[a]
-    return np.linalg.inv(matrix)

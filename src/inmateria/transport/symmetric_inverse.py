@@ -9,12 +9,13 @@ of what LU takes. After all blocks B holds minus the inverse. There is no pivoti
 blocks go from the highest transverse mode, where the matrix is dominated by its
 diagonal, to the lowest. A nearly singular pivot block among the low modes makes the
 products B_IK P B_KJ large and costs as many digits as they have before the point, so
-a bound of the largest one is returned, and `invert_safely` turns to eigenvalues.
+a bound of the largest one is returned, and the caller turns to eigenvalues.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inmateria.compiled import compiled
 
@@ -134,28 +135,11 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
     return largest
 
 
-@compiled
-def invert_safely(B, n, growth, R, U, P, before):  # type: ignore[no-untyped-def]
-    """`invert_symmetric`, or the inverse by eigenvalues where that would lose digits.
+def invert_by_eigenvalues(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of a symmetric matrix whose sweep grew too large.
 
-    Parameters
-    ----------
-    growth : float
-        Largest product that is let through.
-    before : (>= n, >= n) array
-        Scratch, which keeps the matrix as it was.
+    Not by LU: near a pole the large part of the inverse must stay of rank one, and the
+    columns of an LU inverse have each their own error.
     """
-    for i in range(n):
-        for j in range(i + 1):
-            before[i, j] = B[i, j]
-    # Written so that NaN counts as large.
-    if not invert_symmetric(B, n, R, U, P) < growth:
-        whole = np.empty((n, n))
-        for i in range(n):
-            for j in range(i + 1):
-                whole[i, j] = before[i, j]
-                whole[j, i] = before[i, j]
-        # By eigenvalues, not by LU: near a pole the large part of the inverse must stay of
-        # rank one, and the columns of an LU inverse have each their own error.
-        values, vectors = np.linalg.eigh(whole)
-        B[:n, :n] = np.dot(vectors / values, vectors.T)
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors / values) @ vectors.T)
