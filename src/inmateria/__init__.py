@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from inmateria.training.solution import load_solution
     from inmateria.training.train import train, train_all
     from inmateria.training.verify import verify
+    from inmateria.transport.disorder.remote_dopants import RemoteDopants
     from inmateria.transport.gas import ElectronGas, Lead
 
 # Where each public name lives: imported when first asked for, so that
@@ -69,6 +70,7 @@ _HOMES = {
     "load_solution": "inmateria.training.solution",
     "ElectronGas": "inmateria.transport.gas",
     "Lead": "inmateria.transport.gas",
+    "RemoteDopants": "inmateria.transport.disorder.remote_dopants",
 }
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "Layered",
     "Lead",
     "Plateaus",
+    "RemoteDopants",
     "Ring",
     "SimulatedRig",
     "Sinusoids",

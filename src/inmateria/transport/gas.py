@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inmateria.errors import NotFiniteError, ParameterError, ShapeError
+from inmateria.errors import ParameterError
+from inmateria.transport.constants import CHARGE_C, HBAR_J_S
+from inmateria.transport.disorder.grid import check_potential
 from inmateria.transport.strip import StripModes, strip_modes, thresholds
 
 if TYPE_CHECKING:
     from inmateria.transport.scattering import Scattering
-
-# Exact since 2019.
-HBAR_J_S = 6.62607015e-34 / (2 * np.pi)
-CHARGE_C = 1.602176634e-19
 
 
 @dataclass(frozen=True)
@@ -131,15 +129,7 @@ class ElectronGas:
         ------
         ShapeError, NotFiniteError, ParameterError
         """
-        potential = np.asarray(potential_mev, dtype=np.float64)
-        if potential.ndim < 2 or potential.shape[-2:] != self.shape:
-            raise ShapeError(
-                f"a potential of shape {potential.shape}: give (..., {self.n_x}, {self.n_y}), meV "
-                "on every site"
-            )
-        if not np.isfinite(potential).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(potential))[0])
-            raise NotFiniteError(f"the potential at {where} is {potential[where]} meV; fill it")
+        potential = check_potential(potential_mev, self)
         scaled = potential / self.hopping_mev
         energy = self.fermi_mev / self.hopping_mev
         if scaled.size and not -8 < energy - scaled.min() < 8:
