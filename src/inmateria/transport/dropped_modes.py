@@ -164,3 +164,10 @@ def clear_dropped(plan, X):  # type: ignore[no-untyped-def]
     """Zero beyond the kept modes."""
     for i in range(X.shape[0]):
         X[i, :, plan.counts[i] :] = 0.0
+
+
+@compiled_unlocked
+def modes_of_slices(plan, sites, X, scratch):  # type: ignore[no-untyped-def]
+    """All transverse modes of what stands on the sites of every slice."""
+    for i in range(X.shape[0]):
+        to_modes(plan, sites[i], X.shape[2], X[i], scratch)

@@ -52,6 +52,7 @@ class Workspace:
     """Arrays of one core for samples of one plan and a number of columns."""
 
     def __init__(self, plan: Plan, n_columns: int) -> None:
+        self.plan = plan
         n_x, n_y = plan.tail.shape
         size = -(-n_y // BLOCK) * BLOCK
         self.kept = np.empty(int((plan.counts**2).sum()))
@@ -59,27 +60,31 @@ class Workspace:
         self.bare = np.empty((n_x, 2 * plan.into.shape[1], n_y))
         self.fields = np.empty((5, n_x, 2 * n_columns, n_y))
         self.scratch = np.empty((6, 2 * n_columns, n_y))
+        self.density = np.empty((n_x, n_y))
 
 
 @dataclass(frozen=True)
 class States:
-    """What `Sample.states` leaves in its workspace, and how right it is.
+    """Scattering states of a lead, and how right they are.
 
     Attributes
     ----------
-    sites : (n_x, 2 n_columns, n_y) array
-        psi on sites; a view of the workspace.
-    first, last : (2 n_columns, n_y) arrays
-        psi in transverse modes on the first and on the last slice.
+    psi : (n_x, 2 n_columns, n_y) array
+        States of unit flux on sites, real parts first; a view of the workspace.
+    pldos : (n_x, n_y) array
+        A view too.
+    r : (n_columns, n_columns) complex array
+    t : (n_other, n_columns) complex array
     error : float
         Estimated, of the PLDOS, relative to its maximum; infinity where corrections did
         not shrink.
     corrections : int
     """
 
-    sites: Real
-    first: Real
-    last: Real
+    psi: Real
+    pldos: Real
+    r: Complex
+    t: Complex
     error: float
     corrections: int
 
@@ -152,9 +157,7 @@ class Sample:
         add_neighbours(plan, False, R, dropped)
         chain_solve(plan, dropped)
 
-    def states(
-        self, from_drain: bool, n_recovered: int, tolerance: float, most: int, pldos: Real
-    ) -> States:
+    def states(self, from_drain: bool, n_recovered: int, tolerance: float, most: int) -> States:
         """Scattering states of a lead, corrected until their error is below `tolerance`.
 
         Parameters
@@ -165,8 +168,6 @@ class Sample:
             Of the PLDOS, relative to its maximum.
         most : int
             Corrections at most.
-        pldos : (n_x, n_y) array
-            The answer.
         """
         plan, work = self.plan, self.work
         X, Q, sites = work.fields[0], work.fields[1], work.fields[2]
@@ -178,15 +179,56 @@ class Sample:
             weights = np.eye(len(self.opened)) - self.opened @ self.bare_source
             combine(plan, work.bare, 1j * weights * np.sqrt(plan.velocity_in), X)
         transform_slices(plan, plan.counts, X, sites, work.scratch)
-        density(sites, pldos)
+        density(sites, work.density)
         Q[:] = 0.0
         recover(plan, self.potential, n_recovered, X, Q, sites, work.scratch)
 
         def source(R: Real) -> None:
             self.incoming(from_drain, R)
 
-        error, done = self.refine(source, tolerance, most, density(sites, pldos), pldos)
-        return States(sites, X[0] + Q[0], X[-1] + Q[-1], error, done)
+        error, done = self.refine(source, tolerance, most, density(sites, work.density))
+        ends = [
+            (plan.into, plan.velocity_in, X[0] + Q[0]),
+            (plan.out, plan.velocity_out, X[-1] + Q[-1]),
+        ]
+        near, far = (
+            np.sqrt(velocity)[:, None] * at_lead(overlap, columns)
+            for overlap, velocity, columns in (ends[::-1] if from_drain else ends)
+        )
+        return States(sites, work.density, near - np.eye(len(near)), far, error, done)
+
+    def response(self, R: Real, tolerance: float, most: int) -> tuple[Real, float]:
+        """G f on sites for any right-hand side f, as for adjoint gradients.
+
+        Parameters
+        ----------
+        R : (n_x, 2 n_columns, n_y) array
+            f in all transverse modes, real parts first.
+        tolerance : float
+            Of |G f|^2, summed over columns, relative to its maximum.
+
+        Returns
+        -------
+        sites : array like R
+            A view of the workspace.
+        error : float
+        """
+        plan, work = self.plan, self.work
+        X, Q, sites = work.fields[:3]
+        X[:] = R
+        self.correction(X, Q, sites)
+        np.add(X, Q, out=work.fields[3])
+        every = np.full(plan.counts.size, plan.tail.shape[1])
+        transform_slices(plan, every, work.fields[3], sites, work.scratch)
+        work.density[:] = 0.0
+        largest, change = density(sites, work.density)
+
+        def source(field: Real) -> None:
+            field += R
+
+        # The first step's change says nothing: make one correction at least.
+        error, _ = self.refine(source, tolerance, most, (largest, change), first_change=np.inf)
+        return sites, error
 
     def refine(
         self,
@@ -194,7 +236,7 @@ class Sample:
         tolerance: float,
         most: int,
         step: tuple[float, float],
-        pldos: Real,
+        first_change: float | None = None,
     ) -> tuple[float, int]:
         """Correct X, Q and sites of the workspace; gives the estimated error and the steps.
 
@@ -203,15 +245,20 @@ class Sample:
         source : callable
             Adds the right-hand side to a field of zeros.
         step : (float, float)
-            The maximum of 2 pi |psi|^2, and the last change in it.
-        pldos : (n_x, n_y) array
-            2 pi |psi|^2 as it is, and as it becomes.
+            The maximum of 2 pi |psi|^2, which the workspace's `density` holds, and the last
+            change in it.
+        first_change : float, optional
+            In place of that change, which then says nothing about the error.
         """
         plan, work = self.plan, self.work
         X, Q, sites, R, dropped = work.fields
         everything = np.full(plan.counts.size, plan.tail.shape[1])
         largest, change = step
+        if not largest > 0:
+            return (0.0 if largest == 0 else np.inf), 0
         error = change / largest * ASSUMED_CONTRACTION / (1 - ASSUMED_CONTRACTION)
+        if first_change is not None:
+            error = first_change
         done = 0
         while error > tolerance and done < most:
             R[:] = 0.0
@@ -224,7 +271,7 @@ class Sample:
             np.add(X, Q, out=R)
             transform_slices(plan, everything, R, sites, work.scratch)
             before = change
-            largest, change = density(sites, pldos)
+            largest, change = density(sites, work.density)
             done += 1
             rho = max(change / before, FASTEST_CONTRACTION) if before else FASTEST_CONTRACTION
             # A change at rounding says nothing about the next one.

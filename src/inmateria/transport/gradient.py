@@ -1,0 +1,160 @@
+"""Exact gradients with respect to the potential, by adjoint solves.
+
+Without a magnetic field G is symmetric, so d psi = G dV psi and, with r = -1 + i sqrt(v)
+chi^T G chi sqrt(v) and T = N - sum |r|^2,
+
+    dT / dV(r) = -2 Im sum_ab conj(r_ab) psi_a(r) psi_b(r),
+
+which costs no solve beyond the states themselves. For a weighted PLDOS
+L = sum_r w(r) 2 pi sum_n |psi_n(r)|^2 it takes one more solve per mode,
+
+    dL / dV(r) = 4 pi Re sum_n psi_n(r) lambda_n(r),    lambda_n = G (w conj(psi_n)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from inmateria.errors import ConvergenceError, NotFiniteError, ShapeError
+from inmateria.transport.dropped_modes import modes_of_slices
+from inmateria.transport.gas import ElectronGas
+from inmateria.transport.real_engine import Sample, States
+from inmateria.transport.samples import MOST_CORRECTIONS, LeadName, Progress, each_sample
+from inmateria.transport.scattering import DEFAULT_ACCURACY
+
+
+@dataclass(frozen=True)
+class TransmissionGradient:
+    """Transmission and its gradient.
+
+    Attributes
+    ----------
+    transmission : (...) array
+    gradient : (..., n_x, n_y) array
+        dT/dV on every site, 1/meV.
+    """
+
+    transmission: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PldosGradient:
+    """PLDOS and the gradient of its weighted sum.
+
+    Attributes
+    ----------
+    pldos : (..., n_x, n_y) array
+    gradient : (..., n_x, n_y) array
+        d(sum of weight times PLDOS)/dV on every site, in the unit of the weighted sum per meV.
+    """
+
+    pldos: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+
+
+def transmission_gradient(
+    gas: ElectronGas,
+    potential_mev: ArrayLike,
+    *,
+    accuracy: float = DEFAULT_ACCURACY,
+    progress: Progress | None = None,
+) -> TransmissionGradient:
+    """dT/dV on every site, from the scattering states of the source.
+
+    Parameters
+    ----------
+    gas : ElectronGas
+    potential_mev : (..., n_x, n_y) array, meV
+    accuracy : float
+        Of the states, as in `scatter`.
+
+    Raises
+    ------
+    ShapeError, NotFiniteError, ParameterError
+    """
+    potential = gas.in_hoppings(potential_mev)
+    batch = potential.reshape(-1, gas.n_x, gas.n_y)
+    transmission, gradient = np.empty(len(batch)), np.empty(batch.shape)
+
+    def take(s: int, _: Sample, states: States) -> None:
+        transmission[s] = (np.abs(states.t) ** 2).sum()
+        gradient[s] = sensitivity(states) / gas.hopping_mev
+
+    each_sample(gas, batch, take, accuracy=accuracy, progress=progress)
+    return TransmissionGradient(
+        transmission.reshape(potential.shape[:-2]), gradient.reshape(potential.shape)
+    )
+
+
+def sensitivity(states: States) -> NDArray[np.float64]:
+    """dT/dV of a sample's states, (n_x, n_y), per t."""
+    n = len(states.r)
+    psi = states.psi[:, :n] + 1j * states.psi[:, n:]
+    reflected = np.tensordot(psi, states.r.conj(), axes=(1, 0)).swapaxes(1, 2)
+    return np.asarray(-2 * (reflected * psi).sum(axis=1).imag)
+
+
+def pldos_gradient(
+    gas: ElectronGas,
+    potential_mev: ArrayLike,
+    weight: ArrayLike,
+    *,
+    accuracy: float = DEFAULT_ACCURACY,
+    lead: LeadName = "source",
+    progress: Progress | None = None,
+) -> PldosGradient:
+    """Gradient of sum_r weight(r) PLDOS(r) with respect to the potential.
+
+    Parameters
+    ----------
+    gas : ElectronGas
+    potential_mev : (..., n_x, n_y) array, meV
+    weight : (..., n_x, n_y) array
+        Or of a shape that goes with the potential's.
+    accuracy : float
+        Of the states and of the adjoint ones.
+
+    Raises
+    ------
+    ShapeError, NotFiniteError, ParameterError
+    ConvergenceError
+        If the adjoint solves do not reach the accuracy.
+    """
+    potential = gas.in_hoppings(potential_mev)
+    given = np.asarray(weight, dtype=np.float64)
+    try:
+        weights = np.broadcast_to(given, potential.shape).reshape(-1, gas.n_x, gas.n_y)
+    except ValueError:
+        raise ShapeError(
+            f"a weight of shape {given.shape} for potentials of {potential.shape}: give one number "
+            "per site"
+        ) from None
+    if not np.isfinite(weights).all():
+        raise NotFiniteError("the weight holds NaN or infinity: give a number on every site")
+    batch = potential.reshape(-1, gas.n_x, gas.n_y)
+    pldos, gradient = np.empty(batch.shape), np.empty(batch.shape)
+
+    def take(s: int, sample: Sample, states: States) -> None:
+        pldos[s] = states.pldos
+        n = len(states.r)
+        psi = states.psi.copy()
+        source = np.empty_like(psi)
+        modes_of_slices(sample.plan, weights[s][:, None] * psi, source, sample.work.scratch)
+        # The conjugate of psi.
+        source[:, n:] *= -1
+        adjoint, error = sample.response(source, accuracy, MOST_CORRECTIONS)
+        if not error <= accuracy:
+            raise ConvergenceError(
+                f"sample {s}: the adjoint states reach {error:.2g} instead of {accuracy:g}; "
+                "ask for less accuracy"
+            )
+        real = (psi[:, :n] * adjoint[:, :n]).sum(axis=1)
+        imag = (psi[:, n:] * adjoint[:, n:]).sum(axis=1)
+        gradient[s] = 4 * np.pi * (real - imag) / gas.hopping_mev
+
+    each_sample(gas, batch, take, accuracy=accuracy, lead=lead, progress=progress)
+    return PldosGradient(pldos.reshape(potential.shape), gradient.reshape(potential.shape))
