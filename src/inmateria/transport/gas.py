@@ -103,7 +103,17 @@ class ElectronGas:
 
     def thresholds_mev(self, lead: Lead) -> NDArray[np.float64]:
         """Energies at which the modes of a lead open, (n_rows,) meV."""
-        return np.asarray(self.hopping_mev * thresholds(lead.n_rows))
+        return self.thresholds_mev_of(lead.n_rows)
+
+    def thresholds_mev_of(self, n_rows: int) -> NDArray[np.float64]:
+        """The same of a strip of `n_rows` rows."""
+        return np.asarray(self.hopping_mev * thresholds(n_rows))
+
+    def count_open(self, lead: str) -> int:
+        """Open modes of the ``"source"`` or ``"drain"`` at the Fermi energy."""
+        strip: Lead = getattr(self, lead)
+        above = self.fermi_mev - self.thresholds_mev(strip)
+        return int(((above > 0) & (above < 4 * self.hopping_mev)).sum())
 
     def modes(self, lead: Lead) -> StripModes:
         """Modes of a lead at the Fermi energy.
