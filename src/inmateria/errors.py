@@ -54,6 +54,10 @@ class ConvergenceError(InMateriaError, ArithmeticError):
     """A solve did not reach its tolerance; its result is never returned as an answer."""
 
 
+class DeviceMemoryError(InMateriaError, MemoryError):
+    """One sample alone does not fit in the memory of a graphics card or processor."""
+
+
 class ConfigurationError(InMateriaError, ValueError):
     """A configuration file or flag is wrong."""
 

@@ -43,7 +43,9 @@ def choose_modes(n_y: int, energy_t: float, lowest_t: float, accuracy: float) ->
     return min(int(np.ceil(wanted / STEP)) * STEP, n_y)
 
 
-def mode_counts(gas: ElectronGas, strip: StripModes, modes: int | None) -> NDArray[np.int64]:
+def mode_counts(
+    gas: ElectronGas, strip: StripModes, modes: int | None, *, tail: float = TAIL
+) -> NDArray[np.int64]:
     """Number of modes on each slice, (n_x,); `modes` away from narrow leads, None for all.
 
     Raises
@@ -58,7 +60,7 @@ def mode_counts(gas: ElectronGas, strip: StripModes, modes: int | None) -> NDArr
             f"modes = {modes}: {strip.n_open} are open in the sample's width and there are "
             f"{gas.n_y}; give a number between, well above the open ones, or leave it out"
         )
-    return excited(gas, strip, TAIL, modes)
+    return excited(gas, strip, tail, modes)
 
 
 def excited(gas: ElectronGas, strip: StripModes, decayed: float, least: int) -> NDArray[np.int64]:
