@@ -6,7 +6,8 @@ check in every loop would keep it from being vectorised.
 
 Machine code is kept on disk. Numba checks it against the file that a function
 stands in, but not against the files of the functions that it calls, so code
-older than any source file of its own folder is thrown away here.
+older than any source file of its own folder that holds compiled functions is thrown
+away here.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ REORDER = {"contract", "reassoc", "nsz", "arcp"}
 
 
 def discard_stale_code(folder: Path) -> None:
-    """Remove the compiler's index files that are older than the newest source in `folder`."""
-    newest = max((source.stat().st_mtime for source in folder.glob("*.py")), default=0.0)
+    """Remove the compiler's index files older than the newest compiled source in `folder`."""
+    newest = 0.0
+    for source in folder.glob("*.py"):
+        if any(word in source.read_bytes() for word in (b"inmateria.compiled", b"numba")):
+            newest = max(newest, source.stat().st_mtime)
     for index in (folder / "__pycache__").glob("*.nbi"):
         # Another process may do the same, and an installed package may be read-only.
         with contextlib.suppress(OSError):
@@ -39,6 +43,12 @@ for _part in ("devices/dopant", "transport"):
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code for one core, kept on disk for the next process."""
     return numba.njit(cache=True, fastmath=REORDER, error_model="numpy")(function)
+
+
+def compiled_ordered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where no number is NaN: only then do comparisons vectorise."""
+    fastmath = REORDER | {"nnan"}
+    return numba.njit(cache=True, fastmath=fastmath, error_model="numpy")(function)
 
 
 def compiled_unlocked(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -60,7 +60,9 @@ def mode_counts(
             f"modes = {modes}: {strip.n_open} are open in the sample's width and there are "
             f"{gas.n_y}; give a number between, well above the open ones, or leave it out"
         )
-    return excited(gas, strip, tail, modes)
+    # Slices are inverted in whole blocks anyway.
+    whole = -(-excited(gas, strip, tail, modes) // STEP) * STEP
+    return np.where(whole <= STEP * -(-modes // STEP), modes, np.minimum(whole, gas.n_y))
 
 
 def excited(gas: ElectronGas, strip: StripModes, decayed: float, least: int) -> NDArray[np.int64]:

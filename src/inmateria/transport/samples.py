@@ -125,7 +125,8 @@ def each_sample(
 
 def recovered_modes(kept: int, n_y: int, accuracy: float) -> int:
     """Modes up to which dropped ones are brought back before any correction."""
-    return n_y if accuracy < 1e-4 else min(n_y, kept + max(32, kept // 2))
+    wanted = kept + max(32, kept // 2)
+    return n_y if accuracy < 1e-4 else min(n_y, -(-wanted // 16) * 16)
 
 
 def largest_growth(accuracy: float) -> float:

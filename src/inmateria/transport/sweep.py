@@ -21,12 +21,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.compiled import compiled_unlocked
+from inmateria.compiled import compiled, compiled_unlocked
 from inmateria.transport.row_products import add_product
 from inmateria.transport.symmetric_inverse import BLOCK, invert_symmetric
 from inmateria.transport.transforms import cosine_transform
 
 Real = NDArray[np.float64]
+
+# Slices whose potential is transformed at once: rows of a product.
+TOGETHER = 6
 
 
 class Plan(NamedTuple):
@@ -78,6 +81,40 @@ class Plan(NamedTuple):
     cosine_odd: Real
 
 
+@compiled
+def slice_matrix(plan, i, terms, reversed_terms, S, B):  # type: ignore[no-untyped-def]
+    """The lower triangle of A_i - S_{i-1} into B, with the source's self-energy on slice 0.
+
+    Parameters
+    ----------
+    terms : (>= 2 counts[i] + 1,) array
+        Cosine transform of the slice's potential.
+    reversed_terms : (size,) array
+        Scratch.
+    S : (counts[i - 1]^2,) array
+        S_{i-1}; is not looked at on slice 0.
+    B : (size, size) array
+    """
+    n = plan.counts[i]
+    before = plan.counts[i - 1] if i else 0
+    # c is even in its index and differences run backwards: a loop over rising indices is fast.
+    for k in range(n):
+        reversed_terms[n - 1 - k] = terms[k]
+    for m in range(n):
+        row, sums, differences = B[m], terms[m + 2 :], reversed_terms[n - 1 - m :]
+        for k in range(m + 1):
+            row[k] = sums[k] - differences[k]
+        row[m] -= plan.two_cos_k[m] - plan.tail[i, m]
+        if m < before:
+            Sm = S[m * before :]
+            for k in range(m + 1):
+                row[k] -= Sm[k]
+        if i == 0:
+            source = plan.source[m]
+            for k in range(m + 1):
+                row[k] += source[k]
+
+
 @compiled_unlocked
 def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyped-def]
     """S_i of slices from `first` on into `kept`, up to the last slice or one that grows.
@@ -102,38 +139,26 @@ def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyp
     U = np.empty((8, size))
     P = np.empty((8, 8))
     swept = np.empty((size, size))
-    terms = np.empty((2, 2 * n_y + 4))
-    scratch = np.empty((2, 2, n_y + 2))
+    terms = np.empty((TOGETHER, 2 * n_y + 4))
+    reversed_terms = np.empty(size)
+    scratch = np.empty((2, TOGETHER, n_y + 2))
     for i in range(first, n_x):
         n = plan.counts[i]
-        if i == first or i % 2 == 0:
-            start = i - i % 2
-            stop = min(start + 2, n_x)
-            n_terms = 2 * max(plan.counts[start], plan.counts[stop - 1]) + 1
+        if i == first or i % TOGETHER == 0:
+            start = i - i % TOGETHER
+            stop = min(start + TOGETHER, n_x)
+            n_terms = 2 * plan.counts[start:stop].max() + 1
             cosine_transform(plan, potential[start:stop], n_terms, terms, scratch)
-        c = terms[i % 2]
         padded = (n + BLOCK - 1) // BLOCK * BLOCK
         before = plan.counts[i - 1] if i else 0
         S = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
-        for m in range(n):
-            row, sums = B[m], c[m + 2 :]
-            # c is even in its index: differences run backwards in k.
-            for k in range(m + 1):
-                row[k] = sums[k] - c[m - k]
-            row[m] -= plan.two_cos_k[m] - plan.tail[i, m]
-            if m < before:
-                Sm = S[m * before :]
-                for k in range(m + 1):
-                    row[k] -= Sm[k]
-            if i == 0:
-                source = plan.source[m]
-                for k in range(m + 1):
-                    row[k] += source[k]
+        slice_matrix(plan, i, terms[i % TOGETHER], reversed_terms, S, B)
         if i == n_x - 1:
             break
         for m in range(n):
+            line, row = swept[m], B[m]
             for k in range(m + 1):
-                swept[m, k] = B[m, k]
+                line[k] = row[k]
         for m in range(n, padded):
             for k in range(m):
                 swept[m, k] = 0.0
@@ -141,12 +166,24 @@ def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyp
         # Written so that NaN counts as too large.
         if not invert_symmetric(swept, padded, R, U, P) < growth:
             return i
-        S = kept[plan.starts[i] : plan.starts[i] + n * n].reshape((n, n))
-        for m in range(n):
-            for k in range(m + 1):
-                S[m, k] = swept[m, k]
-                S[k, m] = swept[m, k]
+        mirror(swept, kept[plan.starts[i] : plan.starts[i] + n * n].reshape((n, n)))
     return n_x - 1
+
+
+@compiled
+def mirror(triangle, S):  # type: ignore[no-untyped-def]
+    """The whole symmetric matrix from its lower triangle, in blocks that stay in cache."""
+    n = S.shape[0]
+    for low in range(0, n, BLOCK):
+        high = min(low + BLOCK, n)
+        for m in range(low, high):
+            line, row = S[m], triangle[m]
+            for k in range(m + 1):
+                line[k] = row[k]
+        for k in range(high):
+            line = S[k]
+            for m in range(max(low, k + 1), high):
+                line[m] = triangle[m, k]
 
 
 @compiled_unlocked

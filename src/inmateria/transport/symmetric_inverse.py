@@ -17,69 +17,83 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.compiled import compiled
+from inmateria.compiled import compiled, compiled_ordered
+from inmateria.transport.register_tiles import make_tile
 
 BLOCK = 8
 
+add_4x8 = make_tile(4, 8, n_inner=8)
+add_4x8_once = make_tile(4, 8, n_inner=1)
+
 
 @compiled
-def invert_block(P):  # type: ignore[no-untyped-def]
-    """Gauss-Jordan inverse of an (8, 8) block, in place; gives a bound of all products."""
+def invert_block(P, column, row):  # type: ignore[no-untyped-def]
+    """Gauss-Jordan inverse of an (8, 8) block, in place; gives a bound of all products.
+
+    Parameters
+    ----------
+    P : (8, 8) array
+    column, row : (8, 1) and (1, 8) arrays
+        Scratch.
+    """
     largest = 0.0
     for k in range(8):
         d = 1 / P[k, k]
-        row = 0.0
+        size = 0.0
         for j in range(8):
-            if j != k:
-                row = max(row, abs(P[k, j]))
-        product = row * row * abs(d)
-        # NaN stays: no comparison with it is true.
-        if not product <= largest:
+            row[0, j] = P[k, j]
+            column[j, 0] = P[j, k] * d
+        row[0, k] = 0.0
+        column[k, 0] = 0.0
+        for j in range(8):
+            size = max(size, abs(row[0, j]))
+        product = size * size * abs(d)
+        # NaN stays.
+        if largest == largest and not product <= largest:
             largest = product
-        for i in range(8):
-            if i != k:
-                f = P[i, k] * d
-                for j in range(8):
-                    P[i, j] -= f * P[k, j]
-                P[i, k] = -f
+        add_4x8_once(P, 0, 0, column, 0, row, 1, -1.0)
+        add_4x8_once(P, 4, 0, column, 4, row, 1, -1.0)
         for j in range(8):
-            P[k, j] *= d
+            P[j, k] = -column[j, 0]
+            P[k, j] = row[0, j] * d
         P[k, k] = d
     return largest
 
 
-@compiled
-def multiply_rows(P, U, R, n):  # type: ignore[no-untyped-def]
-    """R = P U for the (8, n) rows of the pivot block; two rows at a time fill the registers."""
+@compiled_ordered
+def largest_size(U, n):  # type: ignore[no-untyped-def]
+    """Largest modulus in the first n columns of 8 rows; NaN may count as anything."""
     U0, U1, U2, U3, U4, U5, U6, U7 = U[0], U[1], U[2], U[3], U[4], U[5], U[6], U[7]
-    for k in range(0, 8, 2):
-        a0, a1, a2, a3 = P[k, 0], P[k, 1], P[k, 2], P[k, 3]
-        a4, a5, a6, a7 = P[k, 4], P[k, 5], P[k, 6], P[k, 7]
-        b0, b1, b2, b3 = P[k + 1, 0], P[k + 1, 1], P[k + 1, 2], P[k + 1, 3]
-        b4, b5, b6, b7 = P[k + 1, 4], P[k + 1, 5], P[k + 1, 6], P[k + 1, 7]
-        first, second = R[k], R[k + 1]
-        for j in range(n):
-            r0, r1, r2, r3 = U0[j], U1[j], U2[j], U3[j]
-            r4, r5, r6, r7 = U4[j], U5[j], U6[j], U7[j]
-            first[j] = a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3
-            first[j] += a4 * r4 + a5 * r5 + a6 * r6 + a7 * r7
-            second[j] = b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3
-            second[j] += b4 * r4 + b5 * r5 + b6 * r6 + b7 * r7
+    largest = 0.0
+    for j in range(n):
+        first = max(max(abs(U0[j]), abs(U1[j])), max(abs(U2[j]), abs(U3[j])))
+        second = max(max(abs(U4[j]), abs(U5[j])), max(abs(U6[j]), abs(U7[j])))
+        size = max(first, second)
+        if size > largest:
+            largest = size
+    return largest
+
+
+@compiled
+def largest_row_sum(P):  # type: ignore[no-untyped-def]
+    """Norm of an (8, 8) block; NaN stays."""
+    largest = 0.0
+    for k in range(8):
+        total = 0.0
+        for j in range(8):
+            total += abs(P[k, j])
+        if not total <= largest:
+            largest = total
+    return largest
 
 
 @compiled
 def subtract_products(B, low, high, R, U):  # type: ignore[no-untyped-def]
-    """Rows low to high of the lower triangle minus U^T R, four pivots and two rows at a time."""
-    for q in (0, 4):
-        R0, R1, R2, R3 = R[q], R[q + 1], R[q + 2], R[q + 3]
-        for i in range(low, high, 2):
-            first, second = B[i], B[i + 1]
-            a0, a1, a2, a3 = U[q, i], U[q + 1, i], U[q + 2, i], U[q + 3, i]
-            b0, b1, b2, b3 = U[q, i + 1], U[q + 1, i + 1], U[q + 2, i + 1], U[q + 3, i + 1]
-            for j in range((i + 8) // 8 * 8):
-                r0, r1, r2, r3 = R0[j], R1[j], R2[j], R3[j]
-                first[j] -= a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3
-                second[j] -= b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3
+    """Rows low to high, multiples of 8, of the lower triangle minus U^T R."""
+    columns = U.T
+    for i in range(low, high, 4):
+        for j in range(0, i + 4, 8):
+            add_4x8(B, i, j, columns, i, R, 8, -1.0)
 
 
 @compiled
@@ -97,6 +111,7 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
         Scratch.
     """
     largest = 0.0
+    column, row = np.empty((8, 1)), np.empty((1, 8))
     for K in range(n - 8, -1, -8):
         for k in range(8):
             for j in range(K):
@@ -107,17 +122,17 @@ def invert_symmetric(B, n, R, U, P):  # type: ignore[no-untyped-def]
         for j in range(K + 8, n):
             for k in range(8):
                 U[k, j] = B[j, K + k]
-        product = invert_block(P)
-        if not product <= largest:
+        product = invert_block(P, column, row)
+        if largest == largest and not product <= largest:
             largest = product
-        multiply_rows(P, U, R, n)
-        row, multiplier = 0.0, 0.0
         for k in range(8):
             for j in range(n):
-                row = max(row, abs(U[k, j]))
-                multiplier = max(multiplier, abs(R[k, j]))
-        product = row * multiplier + 0.0 * P[0, 0]
-        if not product <= largest:
+                R[k, j] = 0.0
+        for j in range(0, n, 8):
+            add_4x8(R, 0, j, P, 0, U, 8, 1.0)
+            add_4x8(R, 4, j, P, 4, U, 8, 1.0)
+        product = largest_size(U, n) ** 2 * largest_row_sum(P)
+        if largest == largest and not product <= largest:
             largest = product
         subtract_products(B, 0, K, R, U)
         subtract_products(B, K + 8, n, R, U)

@@ -113,16 +113,18 @@ def to_modes(tables, sites, n_modes, modes, scratch):  # type: ignore[no-untyped
 
 @compiled
 def cosine_transform(tables, potential, n_terms, terms, scratch):  # type: ignore[no-untyped-def]
-    """terms[i, k] = sum_j potential[i, j] cos(pi k j / (n_y + 1)) / (n_y + 1) for k < n_terms.
+    """terms[i, k] = sum_j potential[i, j] cos(pi k j / (n_y + 1)) / (n_y + 1), k < n_terms or more.
 
     Parameters
     ----------
     potential : (n_slices, n_y) array
-    terms : (n_slices, >= n_terms) array
-    scratch : (2, n_slices, >= n_y + 2) array
+    terms : (>= n_slices, 2 n_y + 4) array
+    scratch : (2, >= n_slices, n_y + 2) array
     """
     n_slices, n_y = potential.shape
     half = (n_y + 1) // 2
+    # Whole vectors, as far as the tables reach.
+    n_terms = min((n_terms + 15) // 16 * 16, 2 * tables.cosine_even.shape[1])
     n_even, n_odd = (n_terms + 1) // 2, n_terms // 2
     gathered, result = scratch[0], scratch[1]
     for i in range(n_slices):
