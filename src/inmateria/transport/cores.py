@@ -10,15 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import count
 from threading import Event, Lock
 from typing import TypeVar
 
 import numba
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 Work = TypeVar("Work")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    # Looking for the libraries takes longer than a small sample.
+    return ThreadpoolController()
 
 
 def on_cores(
@@ -58,7 +65,7 @@ def on_cores(
                     done += 1
                 finished.set()
 
-    with threadpool_limits(1):
+    with _blas().limit(limits=1, user_api="blas"):
         if n_threads == 1:
             work = workspace()
             for i, item in enumerate(waiting):

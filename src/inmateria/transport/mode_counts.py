@@ -11,6 +11,8 @@ yet decayed to `TAIL`.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -104,6 +106,7 @@ def chains(gas: ElectronGas, strip: StripModes, counts: NDArray[np.int64]) -> ND
     return found
 
 
+@lru_cache(maxsize=16)
 def make_plan(gas: ElectronGas, modes: int | None) -> Plan:
     """What the recursion needs to know of a gas, with `modes` kept away from narrow leads.
 

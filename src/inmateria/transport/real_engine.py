@@ -28,7 +28,7 @@ from inmateria.transport.dropped_modes import (
     residual,
     transform_slices,
 )
-from inmateria.transport.sweep import Plan, combine, eliminate, solve
+from inmateria.transport.sweep import Plan, combine, eliminate, solve, substitute
 from inmateria.transport.symmetric_inverse import BLOCK, invert_by_eigenvalues
 
 Real = NDArray[np.float64]
@@ -36,7 +36,7 @@ Complex = NDArray[np.complex128]
 
 ASSUMED_CONTRACTION = 0.4
 # A step may gain more than the next one will.
-FASTEST_CONTRACTION = 0.2
+FASTEST_CONTRACTION = 0.3
 # Slower than this, more modes are cheaper than more corrections.
 SLOWEST_CONTRACTION = 0.6
 
@@ -104,9 +104,12 @@ class Sample:
 
     def __init__(self, plan: Plan, potential: Real, growth: float, work: Workspace) -> None:
         self.plan, self.potential, self.work = plan, potential, work
+        n_open = plan.velocity_in.size
+        work.bare[:] = 0.0
+        work.bare[0, :n_open] = plan.into.T
         i = 0
         while True:
-            i = eliminate(plan, potential, i, growth, work.kept, work.triangle)
+            i = eliminate(plan, potential, i, growth, work.kept, work.triangle, work.bare)
             n, start = plan.counts[i], plan.starts[i]
             lower = np.tril(work.triangle[:n, :n])
             matrix = lower + np.tril(lower, -1).T
@@ -116,10 +119,7 @@ class Sample:
             i += 1
         closed = np.linalg.inv(matrix + plan.drain[:n, :n] + 1j * plan.drain_imag[:n, :n])
         self.closed = np.ascontiguousarray(closed.real), np.ascontiguousarray(closed.imag)
-        n_open = plan.velocity_in.size
-        work.bare[:] = 0.0
-        work.bare[0, :n_open] = plan.into.T
-        solve(plan, work.kept, *self.closed, work.bare)
+        substitute(plan, work.kept, *self.closed, work.bare)
         self.bare_source = at_lead(plan.into, work.bare[0])
         self.opened = np.linalg.inv(self.bare_source - np.diag(2j / plan.velocity_in))
 

@@ -131,4 +131,4 @@ def recovered_modes(kept: int, n_y: int, accuracy: float) -> int:
 
 def largest_growth(accuracy: float) -> float:
     """Products that a sweep without pivoting may have: corrections take out its rounding."""
-    return 1e6 if accuracy >= 1e-9 else 1e4
+    return 1e7 if accuracy >= 1e-9 else 1e5

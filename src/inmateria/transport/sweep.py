@@ -116,8 +116,10 @@ def slice_matrix(plan, i, terms, reversed_terms, S, B):  # type: ignore[no-untyp
 
 
 @compiled_unlocked
-def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyped-def]
+def eliminate(plan, potential, first, growth, kept, B, X):  # type: ignore[no-untyped-def]
     """S_i of slices from `first` on into `kept`, up to the last slice or one that grows.
+
+    Right-hand sides are carried along while S_i is at hand.
 
     Parameters
     ----------
@@ -127,6 +129,8 @@ def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyp
     kept : (sum of counts^2,) array
     B : (size, size) array, size the multiple of 8 from n_y on
         The lower triangle of A_i - S_{i-1} where it stopped.
+    X : (n_x, 2 n_columns, n_y) array
+        Right-hand sides b_i; then x_i = b_i - S_{i-1} x_{i-1}, for `substitute`.
 
     Returns
     -------
@@ -153,6 +157,10 @@ def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyp
         before = plan.counts[i - 1] if i else 0
         S = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
         slice_matrix(plan, i, terms[i % TOGETHER], reversed_terms, S, B)
+        if i:
+            shared = min(n, before)
+            rows = X.shape[1]
+            add_product(X[i], X[i - 1], S.reshape((before, before)), rows, before, shared, -1.0)
         if i == n_x - 1:
             break
         for m in range(n):
@@ -196,13 +204,20 @@ def solve(plan, kept, closed_real, closed_imag, X):  # type: ignore[no-untyped-d
         b, and then G b. What it holds beyond the kept modes stays as it is.
     """
     n_x, n_rows, _ = X.shape
-    half = n_rows // 2
-    right = np.empty_like(X[0])
     for i in range(1, n_x):
         before, n = plan.counts[i - 1], plan.counts[i]
         S = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
         shared = min(n, before)
         add_product(X[i], X[i - 1], S.reshape((before, before)), n_rows, before, shared, -1.0)
+    substitute(plan, kept, closed_real, closed_imag, X)
+
+
+@compiled_unlocked
+def substitute(plan, kept, closed_real, closed_imag, X):  # type: ignore[no-untyped-def]
+    """G b from x_i = b_i - S_{i-1} x_{i-1}: backward from the drain, in place."""
+    n_x, n_rows, _ = X.shape
+    half = n_rows // 2
+    right = np.empty_like(X[0])
     n = plan.counts[n_x - 1]
     right[:, :n] = X[n_x - 1, :, :n]
     X[n_x - 1, :, :n] = 0.0
