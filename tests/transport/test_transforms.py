@@ -15,11 +15,11 @@ def test_against_the_full_tables(n_y: int) -> None:
     rows = rng.normal(size=(3, n_y))
     tables, chi = make_tables(n_y), transverse_modes(n_y)
     scratch, found = np.empty((3, 3, n_y + 2)), np.zeros((3, n_y))
-    for n in {1, n_y // 2 + 1, n_y}:
-        to_sites(tables, rows, n, found, scratch)
-        np.testing.assert_allclose(found, rows[:, :n] @ chi[:, :n].T, atol=1e-13)
-        to_modes(tables, rows, n, found, scratch)
-        np.testing.assert_allclose(found[:, :n], rows @ chi[:, :n], atol=1e-13)
+    for low, high in {(0, 1), (0, n_y // 2 + 1), (n_y // 2, n_y), (0, n_y), (n_y - 1, n_y)}:
+        to_sites(tables, rows, low, high, found, scratch)
+        np.testing.assert_allclose(found, rows[:, low:high] @ chi[:, low:high].T, atol=1e-13)
+        to_modes(tables, rows, low, high, found, scratch)
+        np.testing.assert_allclose(found[:, low:high], rows @ chi[:, low:high], atol=1e-13)
     terms = np.zeros((3, 2 * n_y + 4))
     cosine_transform(tables, rows, 2 * n_y + 1, terms, np.empty((2, 3, n_y + 2)))
     j, k = np.arange(1, n_y + 1), np.arange(2 * n_y + 1)

@@ -17,7 +17,9 @@ recursion was.
 
 from __future__ import annotations
 
-from inmateria.compiled import compiled_unlocked
+import numpy as np
+
+from inmateria.compiled import compiled_ordered, compiled_unlocked
 from inmateria.transport.row_products import add_product
 from inmateria.transport.transforms import to_modes, to_sites
 
@@ -74,19 +76,40 @@ def add_neighbours(plan, kept_side, X, Q):  # type: ignore[no-untyped-def]
                             Q[other, c, m] -= X[i, c, m]
 
 
+@compiled_ordered
+def largest_of(totals, before):  # type: ignore[no-untyped-def]
+    """Largest of the totals and of their changes; NaN may count as anything."""
+    largest, change = 0.0, 0.0
+    for j in range(totals.size):
+        total = totals[j]
+        difference = abs(total - before[j])
+        if total > largest:
+            largest = total
+        if difference > change:
+            change = difference
+    return largest, change
+
+
 @compiled_unlocked
 def density(sites, pldos):  # type: ignore[no-untyped-def]
     """2 pi sum |psi|^2 into `pldos`; gives its maximum and the largest change in it."""
-    largest, change = 0.0, 0.0
+    largest, change, whole = 0.0, 0.0, 0.0
+    totals = np.empty(sites.shape[2])
     for i in range(sites.shape[0]):
-        for j in range(sites.shape[2]):
-            total = 0.0
-            for c in range(sites.shape[1]):
-                total += sites[i, c, j] * sites[i, c, j]
-            total *= 6.283185307179586
-            largest = max(largest, total)
-            change = max(change, abs(total - pldos[i, j]))
-            pldos[i, j] = total
+        totals[:] = 0.0
+        for c in range(sites.shape[1]):
+            row = sites[i, c]
+            for j in range(row.size):
+                totals[j] += 6.283185307179586 * row[j] * row[j]
+        found = largest_of(totals, pldos[i])
+        largest, change = max(largest, found[0]), max(change, found[1])
+        row = pldos[i]
+        for j in range(row.size):
+            row[j] = totals[j]
+            whole += totals[j]
+    # The sum is NaN where anything is.
+    if not whole < np.inf:
+        largest = np.nan
     return largest, change
 
 
@@ -107,14 +130,16 @@ def recover(plan, potential, n_modes, X, Q, sites, scratch):  # type: ignore[no-
         for c in range(n_rows):
             for j in range(n_y):
                 product[c, j] = potential[i, j] * sites[i, c, j]
-        to_modes(plan, product, n_modes, Q[i], scratch)
-        Q[i, :, n_modes:] = 0.0
+        kept = plan.counts[i]
+        if kept < n_modes:
+            to_modes(plan, product, kept, n_modes, Q[i], scratch)
+        Q[i, :, max(kept, n_modes) :] = 0.0
     add_neighbours(plan, False, X, Q)
     chain_solve(plan, Q)
     for i in range(n_x):
         n = max(n_modes, plan.reach[i])
         if plan.counts[i] < n:
-            to_sites(plan, Q[i], n, product, scratch)
+            to_sites(plan, Q[i], plan.counts[i], n, product, scratch)
             for c in range(n_rows):
                 for j in range(n_y):
                     sites[i, c, j] += product[c, j]
@@ -130,7 +155,7 @@ def residual(plan, potential, X, Q, sites, R, scratch):  # type: ignore[no-untyp
         for c in range(n_rows):
             for j in range(n_y):
                 product[c, j] = potential[i, j] * sites[i, c, j]
-        to_modes(plan, product, n_y, modes, scratch)
+        to_modes(plan, product, 0, n_y, modes, scratch)
         for c in range(n_rows):
             for m in range(n_y):
                 R[i, c, m] += modes[c, m] + plan.two_cos_k[m] * (X[i, c, m] + Q[i, c, m])
@@ -156,7 +181,7 @@ def residual(plan, potential, X, Q, sites, R, scratch):  # type: ignore[no-untyp
 def transform_slices(plan, counts, X, sites, scratch):  # type: ignore[no-untyped-def]
     """Sites of the lowest `counts[i]` modes of every slice."""
     for i in range(X.shape[0]):
-        to_sites(plan, X[i], counts[i], sites[i], scratch)
+        to_sites(plan, X[i], 0, counts[i], sites[i], scratch)
 
 
 @compiled_unlocked
@@ -170,4 +195,4 @@ def clear_dropped(plan, X):  # type: ignore[no-untyped-def]
 def modes_of_slices(plan, sites, X, scratch):  # type: ignore[no-untyped-def]
     """All transverse modes of what stands on the sites of every slice."""
     for i in range(X.shape[0]):
-        to_modes(plan, sites[i], X.shape[2], X[i], scratch)
+        to_modes(plan, sites[i], 0, X.shape[2], X[i], scratch)

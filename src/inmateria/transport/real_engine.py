@@ -40,6 +40,9 @@ FASTEST_CONTRACTION = 0.3
 # Slower than this, more modes are cheaper than more corrections.
 SLOWEST_CONTRACTION = 0.6
 
+# What the rounding of a sweep may leave where no correction has been made.
+ROUNDING = 1e-5
+
 
 def at_lead(overlap: Real, columns: Real) -> Complex:
     """overlap^T x of columns on one slice, (2 n_columns, n_y): complex (n_open, n_columns)."""
@@ -186,7 +189,10 @@ class Sample:
         def source(R: Real) -> None:
             self.incoming(from_drain, R)
 
-        error, done = self.refine(source, tolerance, most, density(sites, work.density))
+        step = density(sites, work.density)
+        # Nothing has shown the sweep's own rounding yet.
+        first = np.inf if tolerance < ROUNDING else None
+        error, done = self.refine(source, tolerance, most, step, first_change=first)
         ends = [
             (plan.into, plan.velocity_in, X[0] + Q[0]),
             (plan.out, plan.velocity_out, X[-1] + Q[-1]),

@@ -52,8 +52,8 @@ def make_tables(n_y: int) -> Tables:
 
 
 @compiled
-def to_sites(tables, modes, n_modes, sites, scratch):  # type: ignore[no-untyped-def]
-    """sites[c, j] = sum over m < n_modes of modes[c, m] chi_m(j).
+def to_sites(tables, modes, low, high, sites, scratch):  # type: ignore[no-untyped-def]
+    """sites[c, j] = sum over low <= m < high of modes[c, m] chi_m(j).
 
     Parameters
     ----------
@@ -62,19 +62,20 @@ def to_sites(tables, modes, n_modes, sites, scratch):  # type: ignore[no-untyped
     """
     n_rows, n_y = sites.shape
     half = (n_y + 1) // 2
-    n_even, n_odd = (n_modes + 1) // 2, n_modes // 2
+    first_even, first_odd = (low + 1) // 2, low // 2
+    n_even, n_odd = (high + 1) // 2 - first_even, high // 2 - first_odd
     gathered, even, odd = scratch[0], scratch[1], scratch[2]
     for c in range(n_rows):
         for q in range(n_even):
-            gathered[c, q] = modes[c, 2 * q]
+            gathered[c, q] = modes[c, 2 * (first_even + q)]
         for j in range(half):
             even[c, j] = 0.0
             odd[c, j] = 0.0
-    add_product(even, gathered, tables.even, n_rows, n_even, half, 1.0)
+    add_product(even, gathered, tables.even[first_even:], n_rows, n_even, half, 1.0)
     for c in range(n_rows):
         for q in range(n_odd):
-            gathered[c, q] = modes[c, 2 * q + 1]
-    add_product(odd, gathered, tables.odd, n_rows, n_odd, half, 1.0)
+            gathered[c, q] = modes[c, 2 * (first_odd + q) + 1]
+    add_product(odd, gathered, tables.odd[first_odd:], n_rows, n_odd, half, 1.0)
     for c in range(n_rows):
         for j in range(half):
             sites[c, n_y - 1 - j] = even[c, j] - odd[c, j]
@@ -83,11 +84,15 @@ def to_sites(tables, modes, n_modes, sites, scratch):  # type: ignore[no-untyped
 
 
 @compiled
-def to_modes(tables, sites, n_modes, modes, scratch):  # type: ignore[no-untyped-def]
-    """modes[c, m] = sum_j sites[c, j] chi_m(j) for m < n_modes; shapes as in `to_sites`."""
+def to_modes(tables, sites, low, high, modes, scratch):  # type: ignore[no-untyped-def]
+    """modes[c, m] = sum_j sites[c, j] chi_m(j) for low <= m < high; shapes as in `to_sites`.
+
+    Modes from `low` down to a multiple of 16 are found as well: whole vectors.
+    """
     n_rows, n_y = sites.shape
     half = (n_y + 1) // 2
-    n_even, n_odd = (n_modes + 1) // 2, n_modes // 2
+    first = low // 16 * 8
+    n_even, n_odd = (high + 1) // 2 - first, high // 2 - first
     gathered, result = scratch[0], scratch[1]
     for c in range(n_rows):
         for j in range(half):
@@ -96,19 +101,19 @@ def to_modes(tables, sites, n_modes, modes, scratch):  # type: ignore[no-untyped
             gathered[c, half - 1] = sites[c, half - 1]
         for q in range(n_even):
             result[c, q] = 0.0
-    add_product(result, gathered, tables.even_back, n_rows, half, n_even, 1.0)
+    add_product(result, gathered, tables.even_back[:, first:], n_rows, half, n_even, 1.0)
     for c in range(n_rows):
         for q in range(n_even):
-            modes[c, 2 * q] = result[c, q]
+            modes[c, 2 * (first + q)] = result[c, q]
         for j in range(half):
             gathered[c, j] = sites[c, j] - sites[c, n_y - 1 - j]
         for q in range(n_odd):
             result[c, q] = 0.0
     # The middle row of an odd number is a node of all odd modes.
-    add_product(result, gathered, tables.odd_back, n_rows, half, n_odd, 1.0)
+    add_product(result, gathered, tables.odd_back[:, first:], n_rows, half, n_odd, 1.0)
     for c in range(n_rows):
         for q in range(n_odd):
-            modes[c, 2 * q + 1] = result[c, q]
+            modes[c, 2 * (first + q) + 1] = result[c, q]
 
 
 @compiled
