@@ -1,0 +1,1 @@
+"""From measured quantum transport back to the disorder that caused it."""
