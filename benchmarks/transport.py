@@ -28,6 +28,7 @@ import numpy as np
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "transport_cost.png"
 PEER = Path(__file__).with_name("kwant_peer.py")
+COLOURS = ("#888888", "#d95f02", "#1b6ca8")
 ACCURACIES = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
 
 
@@ -180,9 +181,7 @@ def cores(quick: bool) -> None:
                 rate = len(potential) / (time.perf_counter() - began)
                 best[threads] = max(best.get(threads, 0.0), rate)
         ratio = best[available] / best[1]
-        row(
-            f"accuracy {accuracy:g}", f"{best[1]:.1f}", f"{best[available]:.1f}", f"{ratio:.2f}"
-        )
+        row(f"accuracy {accuracy:g}", f"{best[1]:.1f}", f"{best[available]:.1f}", f"{ratio:.2f}")
 
 
 def map_(quick: bool) -> None:
@@ -257,7 +256,7 @@ def curves(quick: bool) -> None:
             for accuracy in (1e-6, 1e-3):
                 gas.scatter(potential[0], accuracy=accuracy)
                 times = [
-                    seconds(lambda a=accuracy, v=potential: gas.scatter(v, accuracy=a)) / 4  # type: ignore[misc]
+                    seconds(lambda a=accuracy, v=potential, g=gas: g.scatter(v, accuracy=a)) / 4  # type: ignore[misc]
                     for _ in range(3)
                 ]
                 spent.append(min(times))
@@ -278,7 +277,7 @@ def draw(found: dict[str, Any]) -> None:
     labels = ("Kwant 1.5, MUMPS", "inmateria, 1e-6", "inmateria, 1e-3")
     for panel, (name, rows) in zip(panels, found.items(), strict=True):
         table = np.array(rows, dtype=float)
-        for k, (label, colour) in enumerate(zip(labels, ("#888888", "#d95f02", "#1b6ca8"))):
+        for k, (label, colour) in enumerate(zip(labels, COLOURS, strict=True)):
             panel.loglog(table[:, 0], table[:, 1 + k], "o-", color=colour, label=label)
         ticks = [int(size) for size in table[:, 0]]
         panel.set_xticks(ticks, [str(size) for size in ticks])

@@ -65,7 +65,7 @@ def make_tile(n_rows: int, width: int, *, n_inner: int | None = None) -> Callabl
             return builder.add(index, ir.Constant(INDEX, r))
 
         places = [at(Y, shifted(row, r), column) for r in range(n_rows)]
-        sums = [cgutils.alloca_once(builder, vector) for _ in range(n_rows)]
+        sums = [cgutils.alloca_once(builder, vector) for _ in range(n_rows)]  # type: ignore[no-untyped-call]
         for held in sums:
             builder.store(ir.Constant(vector, [0.0] * width), held)
 
@@ -97,10 +97,14 @@ def make_tile(n_rows: int, width: int, *, n_inner: int | None = None) -> Callabl
             builder.store(total, pointer, align=8)
         return context.get_dummy_value()
 
-    def tile(
-        typing: Any, Y: Any, row: Any, column: Any, X: Any, x_row: Any, S: Any, n: Any, sign: Any
-    ) -> Any:
+    # Numba looks at the names and the number of the arguments.
+    def tile(  # type: ignore[no-untyped-def]
+        typing,  # noqa: ARG001
+        Y, row, column,  # noqa: ARG001
+        X, x_row,  # noqa: ARG001
+        S, n, sign,  # noqa: ARG001
+    ):  # fmt: skip
         index = types.intp
         return types.void(Y, index, index, X, index, S, index, types.float64), generate
 
-    return intrinsic(tile)  # type: ignore[no-any-return]
+    return intrinsic(tile)
