@@ -12,7 +12,8 @@ column i + 1 on row j is
     H[(i + 1, j), (i, j)] = -exp(-i flux (j - j_0)),    j_0 = (n_y - 1) / 2,
 
 and its conjugate the other way; bonds along y, inside leads and from leads to the
-sample carry no phase. A charge going round a plaquette counter-clockwise (+x at row j,
+sample carry no phase. With `around` the last row joins the first: the sample, and a lead
+of full width, is a cylinder. A charge going round a plaquette counter-clockwise (+x at row j,
 +y, -x at row j + 1, -y) picks up exp(+i flux): positive flux is a field along +z for a
 positive charge, along -z for electrons.
 
@@ -51,7 +52,8 @@ flux : phase per plaquette, 2 pi Phi / Phi_0
 repeat : times that each is solved; the least time counts
 
 and, where wanted: ordering ("amf"; another that MUMPS has, or "kwant_decides"), right
-(False; also solve for the right lead's modes), plain (False), phase_origin_row (j_0).
+(False; also solve for the right lead's modes), plain (False), phase_origin_row (j_0),
+around (False).
 
 Answer
 ------
@@ -109,6 +111,7 @@ OPTIONAL = {
     "right": False,
     "plain": False,
     "phase_origin_row": None,
+    "around": False,
 }
 
 
@@ -180,6 +183,9 @@ def build(asked: SimpleNamespace) -> Any:
     # A hopping kind (1, 0) leads from column i to column i + 1.
     sample[kwant.HoppingKind((1, 0), lattice)] = along_x if asked.flux else -1
     sample[kwant.HoppingKind((0, 1), lattice)] = -1
+    last_to_first = kwant.HoppingKind((0, asked.n_y - 1), lattice)
+    if asked.around:
+        sample[last_to_first] = -1
     for column, outward, first, n_rows in (
         (0, (-1, 0), asked.left_first_row, asked.left_rows),
         (asked.n_x - 1, (1, 0), asked.right_first_row, asked.right_rows),
@@ -187,6 +193,8 @@ def build(asked: SimpleNamespace) -> Any:
         lead = kwant.Builder(kwant.TranslationalSymmetry(outward))
         lead[(lattice(column, j) for j in range(first, first + n_rows))] = 4
         lead[lattice.neighbors()] = -1
+        if asked.around and n_rows == asked.n_y:
+            lead[last_to_first] = -1
         sample.attach_lead(lead)
     return sample.finalized()
 

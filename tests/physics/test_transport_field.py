@@ -9,10 +9,9 @@ import torch
 from inmateria.errors import ParameterError
 from inmateria.transport.field import flux_per_plaquette, slice_coupling
 from inmateria.transport.gas import ElectronGas, Lead
-from inmateria.transport.strip import strip_modes, transverse_modes
 from inmateria.transport.torch_sweep import States, sweep_states
 from tests.transport.dense_field import dense_states
-from tests.transport.kwant_answers import kwant_answers
+from tests.transport.kwant_answers import kwant_phases, kwant_scattering
 
 GAS = ElectronGas(n_x=17, n_y=12, source=Lead(2, 6), drain=Lead(1, 10))
 # Two modes are open in the source, five in the drain.
@@ -156,36 +155,13 @@ def smooth(gas: ElectronGas, n_samples: int) -> np.ndarray:
 def agree_with_kwant(
     gas: ElectronGas, potential: np.ndarray, energy: float, flux: float, tolerance: float
 ) -> None:
-    answer = kwant_answers(
-        {
-            "n_x": gas.n_x,
-            "n_y": gas.n_y,
-            "left_first_row": gas.source.first_row,
-            "left_rows": gas.source.n_rows,
-            "right_first_row": gas.drain.first_row,
-            "right_rows": gas.drain.n_rows,
-            "potential_t": potential,
-            "energy_t": [energy],
-            "flux": flux,
-            "repeat": 1,
-            "right": True,
-        }
-    )
-    phases = {}
-    for side, lead in (("left", gas.source), ("right", gas.drain)):
-        modes = strip_modes(lead.n_rows, energy)
-        chi = transverse_modes(lead.n_rows)[:, modes.open]
-        overlap = (chi * answer[f"{side}_in"][0]).sum(axis=0)
-        phases[side] = np.sqrt(modes.velocity) * overlap
-        np.testing.assert_allclose(np.abs(phases[side]), 1, atol=1e-9)
-    for lead, side, other, ending in (
-        ("source", "left", "right", ""),
-        ("drain", "right", "left", "_right"),
-    ):
+    answer = kwant_scattering(gas, potential, energy, flux)
+    phases = kwant_phases(gas, answer, energy)
+    for lead, other, ending in (("source", "drain", ""), ("drain", "source", "_right")):
         found = sweep_states(gas, potential, energy_t=energy, flux=flux, lead=lead)
         pldos = answer["pldos_right" if ending else "pldos_left"][:, 0]
         assert np.abs(found.pldos.numpy() - pldos).max() < tolerance * pldos.max()
-        c, beyond = phases[side], phases[other]
+        c, beyond = phases[lead], phases[other]
         r = c[:, None] * found.r.numpy() * c
         np.testing.assert_allclose(r, answer[f"r{ending}"][:, 0], atol=tolerance)
         t = beyond[:, None] * found.t.numpy() * c

@@ -1,4 +1,4 @@
-"""Scattering states in a magnetic field from (E - H - Sigma)^-1 of the whole lattice."""
+"""Scattering states from (E - H - Sigma)^-1 of the whole lattice, in a field, on a cylinder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inmateria.transport.gas import ElectronGas
-from inmateria.transport.strip import strip_modes, transverse_modes
+from inmateria.transport.strip import strip_modes
 
 
 class Dense(NamedTuple):
@@ -32,7 +32,7 @@ def dense_states(
     In gauge "x" bonds along x have phases, H[(i + 1, j), (i, j)] = -exp(-i flux (j - j_0)). In
     gauge "y" bonds along y do, H[(i, j + 1), (i, j)] = -exp(i flux i); the drain's bonds then
     carry the phases exp(i flux (n_x - 1) (j - j_0)) by which its modes go over into the other
-    gauge's, and psi is brought back into gauge "x".
+    gauge's, and psi is brought back into gauge "x". Periodic walls go with gauge "x".
     """
     n = gas.n_x * gas.n_y
     site = np.arange(n).reshape(gas.shape)
@@ -46,12 +46,14 @@ def dense_states(
     hamiltonian[site[:-1], site[1:]] = -along_x.conj()
     hamiltonian[site[:, 1:], site[:, :-1]] = -along_y[:, None]
     hamiltonian[site[:, :-1], site[:, 1:]] = -along_y[:, None].conj()
+    if gas.walls == "periodic":
+        hamiltonian[site[:, 0], site[:, -1]] = hamiltonian[site[:, -1], site[:, 0]] = -1
     matrix = energy_t * np.eye(n) - hamiltonian
     chis = {}
     for name, column, lead in (("source", 0, gas.source), ("drain", gas.n_x - 1, gas.drain)):
-        modes = strip_modes(lead.n_rows, energy_t)
+        modes = strip_modes(lead.n_rows, energy_t, walls=gas.walls_of(lead.n_rows))
         chi = np.zeros((n, lead.n_rows), dtype=complex)
-        chi[site[column, lead.rows]] = transverse_modes(lead.n_rows)
+        chi[site[column, lead.rows]] = gas.transverse_modes(lead.n_rows)
         chi *= back.conj().reshape(n, 1)
         matrix += (chi * modes.phase) @ chi.conj().T
         chis[name] = chi[:, modes.open] * np.sqrt(modes.velocity)

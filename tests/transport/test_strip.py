@@ -18,6 +18,19 @@ def test_modes_diagonalise_the_strip() -> None:
     np.testing.assert_allclose(chi.T @ hamiltonian @ chi, np.diag(thresholds(n)), atol=1e-14)
 
 
+@pytest.mark.parametrize("n", [3, 7, 8])
+def test_modes_diagonalise_the_ring(n: int) -> None:
+    """Lowest first, by an independent diagonalisation."""
+    hop = np.roll(np.eye(n), 1, axis=0)
+    hamiltonian = 2 * np.eye(n) - hop - hop.T
+    chi, opens = transverse_modes(n, walls="periodic"), thresholds(n, walls="periodic")
+    np.testing.assert_allclose(chi.T @ chi, np.eye(n), atol=2e-14)
+    np.testing.assert_allclose(chi.T @ hamiltonian @ chi, np.diag(opens), atol=2e-14)
+    np.testing.assert_allclose(opens, np.linalg.eigvalsh(hamiltonian), atol=2e-14)
+    # Two of an energy are the cosine and the sine of one momentum, exactly equal.
+    assert (opens[1 : n - 1 : 2] == opens[2:n:2]).all()
+
+
 @pytest.mark.parametrize("energy", [0.23, 1.7, 5.0, 7.9])
 def test_self_energy_reproduces_itself(energy: float) -> None:
     """Adding one more slice to a half-infinite lead changes nothing: s = 1 / (E - e - s)."""

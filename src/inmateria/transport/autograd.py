@@ -56,6 +56,8 @@ class Pldos(torch.autograd.Function):
     def forward(
         ctx: Any, potential: Tensor, gas: ElectronGas, accuracy: float, lead: LeadName
     ) -> Tensor:
+        if ctx.needs_input_grad[0]:
+            gas.require_hard_walls()
         ctx.save_for_backward(potential)
         ctx.gas, ctx.accuracy, ctx.lead = gas, accuracy, lead
         values = gas.pldos(potential.detach().cpu().numpy(), accuracy=accuracy, lead=lead)

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from inmateria.errors import ParameterError
 from inmateria.transport.constants import CHARGE_C, HBAR_J_S
 from inmateria.transport.gas import ElectronGas
-from inmateria.transport.strip import transverse_modes
+from inmateria.transport.strip import Walls, transverse_modes
+
+# How far the flux around a cylinder may be from a whole number of quanta.
+ROUNDING = 1e-9
 
 
 def flux_per_plaquette(gas: ElectronGas, field_t: float) -> float:
@@ -51,12 +54,38 @@ def flux_per_plaquette(gas: ElectronGas, field_t: float) -> float:
     return flux
 
 
-def slice_coupling(n_y: int, flux: float) -> NDArray[np.complex128]:
-    """P = X^T diag(exp(-i flux (j - j_0))) X of hard-wall modes X, (n_y, n_y).
+def field_around(gas: ElectronGas, n_quanta: int) -> float:
+    """The field in tesla with so many flux quanta through a column's n_y plaquettes.
+
+    On a cylinder it points outwards everywhere, and others cannot be had: the phases
+    exp(-i flux j) must be the same after n_y rows.
+    """
+    area_m2 = gas.n_y * (gas.spacing_nm * 1e-9) ** 2
+    return 2 * np.pi * HBAR_J_S / CHARGE_C * n_quanta / area_m2
+
+
+def check_around(gas: ElectronGas, flux: float) -> None:
+    """Refuse a phase per plaquette that is not single-valued around a cylinder.
+
+    Raises
+    ------
+    ParameterError
+    """
+    quanta = flux * gas.n_y / (2 * np.pi)
+    if gas.walls == "periodic" and abs(quanta - round(quanta)) > ROUNDING:
+        step = field_around(gas, 1)
+        raise ParameterError(
+            f"{abs(quanta):.6g} flux quanta through a column of the cylinder: give a whole number "
+            f"of them, a multiple of {step:.9g} T (`field.field_around`)"
+        )
+
+
+def slice_coupling(n_y: int, flux: float, *, walls: Walls = "hard") -> NDArray[np.complex128]:
+    """P = X^T diag(exp(-i flux (j - j_0))) X of transverse modes X, (n_y, n_y).
 
     -P leads from a column's modes to those of the next, -P^dagger back. It is symmetric
     and, with all modes, unitary; the identity where the flux is zero.
     """
-    basis = transverse_modes(n_y)
+    basis = transverse_modes(n_y, walls=walls)
     phase = np.exp(-1j * flux * (np.arange(n_y) - (n_y - 1) / 2))
     return np.asarray((basis.T * phase) @ basis)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from inmateria.errors import ParameterError
 from inmateria.transport.field import flux_per_plaquette
 from inmateria.transport.gas import ElectronGas
-from inmateria.transport.mode_counts import STEP, choose_modes
+from inmateria.transport.mode_counts import STEP, choose_modes, whole_pairs
 from inmateria.transport.samples import LeadName
 from inmateria.transport.torch_sweep import States, sweep_states
 
@@ -115,7 +115,8 @@ def scatter_in_field(
     found, errors, numbers = [], np.zeros(fields.size), np.zeros(fields.size, dtype=np.int64)
     share = batch[::SHARE]
     for i, field in enumerate(fields):
-        number = choose_modes(gas.n_y, energy, lowest, accuracy) if modes is None else modes
+        wanted = choose_modes(gas.n_y, energy, lowest, accuracy) if modes is None else modes
+        number = whole_pairs(gas, wanted)
         before = None if modes is not None else solve(share, field, number).pldos
         while before is not None and number < gas.n_y:
             number = min(number + MORE, gas.n_y)

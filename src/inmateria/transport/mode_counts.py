@@ -45,6 +45,12 @@ def choose_modes(n_y: int, energy_t: float, lowest_t: float, accuracy: float) ->
     return min(int(np.ceil(wanted / STEP)) * STEP, n_y)
 
 
+def whole_pairs(gas: ElectronGas, modes: int) -> int:
+    """`modes`, and one more where a cylinder's cosine would be kept without its sine."""
+    alone = gas.walls == "periodic" and modes % 2 == 0 and modes < gas.n_y
+    return modes + 1 if alone else modes
+
+
 def mode_counts(
     gas: ElectronGas, strip: StripModes, modes: int | None, *, tail: float = TAIL
 ) -> NDArray[np.int64]:
@@ -62,9 +68,13 @@ def mode_counts(
             f"modes = {modes}: {strip.n_open} are open in the sample's width and there are "
             f"{gas.n_y}; give a number between, well above the open ones, or leave it out"
         )
+    least = whole_pairs(gas, modes)
+    counts = excited(gas, strip, tail, least)
+    if gas.walls == "periodic":
+        return counts
     # Slices are inverted in whole blocks anyway.
-    whole = -(-excited(gas, strip, tail, modes) // STEP) * STEP
-    return np.where(whole <= STEP * -(-modes // STEP), modes, np.minimum(whole, gas.n_y))
+    whole = -(-counts // STEP) * STEP
+    return np.where(whole <= STEP * -(-least // STEP), least, np.minimum(whole, gas.n_y))
 
 
 def excited(gas: ElectronGas, strip: StripModes, decayed: float, least: int) -> NDArray[np.int64]:
@@ -113,7 +123,9 @@ def make_plan(gas: ElectronGas, modes: int | None) -> Plan:
     Raises
     ------
     ParameterError
+        Of a cylinder too, whose modes are no sines.
     """
+    gas.require_hard_walls()
     strip = strip_modes(gas.n_y, gas.fermi_mev / gas.hopping_mev)
     counts = mode_counts(gas, strip, modes)
     basis = transverse_modes(gas.n_y)

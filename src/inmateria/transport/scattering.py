@@ -92,6 +92,12 @@ def scatter(
     ConvergenceError
         If a given number of modes does not lead to the accuracy.
     """
+    if gas.walls == "periodic":
+        from inmateria.transport.cylinder import scatter_on_cylinder
+
+        return scatter_on_cylinder(
+            gas, potential_mev, accuracy=accuracy, modes=modes, lead=lead, progress=progress
+        )
     potential = gas.in_hoppings(potential_mev)
     batch = potential.reshape(-1, gas.n_x, gas.n_y)
     own, other = gas.modes(gas.source), gas.modes(gas.drain)

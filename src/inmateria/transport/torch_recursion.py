@@ -36,7 +36,7 @@ def eliminate(slices: Slices, potential_t: Tensor) -> list[Tensor]:
     ----------
     potential_t : (batch, n_x, n_y) tensor, real, in t
     """
-    series = potential_t @ slices.cosine
+    series = slices.series(potential_t)
     last = len(slices.counts) - 1
     found: list[Tensor] = []
     for i in range(last, -1, -1):
@@ -48,9 +48,7 @@ def eliminate(slices: Slices, potential_t: Tensor) -> list[Tensor]:
         if i == 0:
             matrix += slices.near
         real = torch.view_as_real(matrix)[..., 0]
-        c = series[:, i]
-        real += c[:, slices.total[:n, :n]]
-        real -= c[:, slices.difference[:n, :n]]
+        slices.subtract(series[:, i], real)
         real.diagonal(dim1=-2, dim2=-1).add_(slices.diagonal[:n])
         # `inv` would wait for the device at every slice to see whether one was singular.
         found.append(torch.linalg.inv_ex(matrix).inverse)
