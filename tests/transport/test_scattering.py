@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from inmateria.errors import ConvergenceError, NotFiniteError, ParameterError, ShapeError
+from inmateria.transport.disorder.short_range import ShortRange
 from inmateria.transport.gas import ElectronGas, Lead
 from inmateria.transport.strip import strip_modes, transverse_modes
 
@@ -164,3 +165,19 @@ def test_bad_gases_are_refused() -> None:
         SMALL.with_fermi(edge).pldos(np.zeros(SMALL.shape))
     with pytest.raises(ParameterError, match="modes = 1"):
         SMALL.pldos(np.zeros(SMALL.shape), modes=1)
+
+
+@pytest.mark.parametrize("rms_mev", [0.1, 0.3, 1.0, 5.0])
+def test_rough_disorder_is_not_taken_for_smooth(rms_mev: float) -> None:
+    """White noise scatters into all modes: the accuracy is kept, and the estimate is right.
+
+    Without a correction it is one from second order, good to a factor of two.
+    """
+    gas = ElectronGas(n_x=96, n_y=96, source=Lead(38, 20), drain=Lead(0, 96))
+    potential = ShortRange(rms_mev).sample_many(gas, 3, seed=0).potential
+    exact = gas.scatter(potential, accuracy=1e-10).pldos
+    for accuracy in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6):
+        found = gas.scatter(potential, accuracy=accuracy)
+        error = np.abs(found.pldos - exact).max((1, 2)) / exact.max((1, 2))
+        assert (error <= accuracy).all()
+        assert (error <= np.where(found.corrections, 1, 2) * found.error).all()

@@ -7,12 +7,12 @@ scatters from P into Q and back. Given the states in P, those in Q are to first 
     psi_Q = G_Q V_QP psi_P,
 
 which is most of what truncation loses (`recover`). The rest is found by iterative
-refinement (`correct`): the residual of the whole equation, with the potential applied
-site by site, is solved by the recursion in P and clean chains in Q, coupled as block LU
-couples them where a chain starts at a slice that keeps its mode (`Sample.correction`).
-Each step multiplies the error by the potential's matrix element into Q over the energy
-gap, 0.05 to 0.2 with 64 modes in the default geometry, whatever the rounding of the
-recursion was.
+refinement (`Sample.correction`): the residual of the whole equation, with the potential
+applied site by site, is solved for P by the recursion and then for Q by clean chains, given
+what the potential scatters from the new P into Q; chains that start at a slice that keeps
+their mode are coupled to it as block LU couples them. Each step multiplies the error by
+about the second-order shift V_PQ G_Q V_QP times the time spent in the sample, and takes out
+the rounding of the recursion.
 """
 
 from __future__ import annotations
@@ -123,9 +123,18 @@ def recover(plan, potential, n_modes, X, Q, sites, scratch):  # type: ignore[no-
         Up to which the potential scatters; modes beyond only decay from narrow leads.
     X, Q, sites : (n_x, 2 n_columns, n_y) arrays
     scratch : (4, 2 n_columns, n_y) array
+
+    Returns
+    -------
+    float
+        A bound of what else the dropped modes do, to second order: they change the kept
+        modes' scattering amplitudes by sum psi_a V psi_Qb, here with all slices' moduli
+        added up, the largest over pairs of columns.
     """
     n_x, n_rows, n_y = X.shape
     product = scratch[3]
+    half = n_rows // 2
+    shifts = np.zeros((2, half))
     for i in range(n_x):
         for c in range(n_rows):
             for j in range(n_y):
@@ -140,9 +149,20 @@ def recover(plan, potential, n_modes, X, Q, sites, scratch):  # type: ignore[no-
         n = max(n_modes, plan.reach[i])
         if plan.counts[i] < n:
             to_sites(plan, Q[i], plan.counts[i], n, product, scratch)
+            for a in range(half):
+                for k in range(2):
+                    b = (a + k) % half
+                    real, imag = 0.0, 0.0
+                    for j in range(n_y):
+                        first, second = potential[i, j] * sites[i, a, j], sites[i, half + a, j]
+                        second *= potential[i, j]
+                        real += first * product[b, j] - second * product[half + b, j]
+                        imag += first * product[half + b, j] + second * product[b, j]
+                    shifts[k, a] += np.sqrt(real * real + imag * imag)
             for c in range(n_rows):
                 for j in range(n_y):
                     sites[i, c, j] += product[c, j]
+    return shifts.max()
 
 
 @compiled_unlocked
@@ -175,6 +195,31 @@ def residual(plan, potential, X, Q, sites, R, scratch):  # type: ignore[no-untyp
         add_product(R[i, :half], whole[half:], imag, half, n_y, n_y, 1.0)
         add_product(R[i, half:], whole[:half], imag, half, n_y, n_y, -1.0)
         add_product(R[i, half:], whole[half:], real, half, n_y, n_y, -1.0)
+
+
+@compiled_unlocked
+def scatter_into_dropped(plan, potential, X, Q, scratch):  # type: ignore[no-untyped-def]
+    """Q += V X in the modes that slices drop, for X in those that they keep.
+
+    Parameters
+    ----------
+    X, Q : (n_x, 2 n_columns, n_y) arrays
+    scratch : (5, 2 n_columns, n_y) array
+    """
+    n_x, n_rows, n_y = X.shape
+    product, modes = scratch[3], scratch[4]
+    for i in range(n_x):
+        kept = plan.counts[i]
+        if kept == n_y:
+            continue
+        to_sites(plan, X[i], 0, kept, product, scratch)
+        for c in range(n_rows):
+            for j in range(n_y):
+                product[c, j] *= potential[i, j]
+        to_modes(plan, product, kept, n_y, modes, scratch)
+        for c in range(n_rows):
+            for m in range(kept, n_y):
+                Q[i, c, m] += modes[c, m]
 
 
 @compiled_unlocked

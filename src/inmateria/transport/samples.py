@@ -25,6 +25,8 @@ Visitor = Callable[[int, Sample, States], None]
 Progress = Callable[[int, int], None]
 
 MOST_CORRECTIONS = 12
+# An estimate of the error is right only where it is small.
+LOOSEST = 1e-2
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def each_sample(
         raise ParameterError(f"accuracy = {accuracy}: give a number between 1e-13 and 0.1")
     if lead not in ("source", "drain"):
         raise ParameterError(f"lead = {lead!r}: give 'source' or 'drain'")
+    accuracy = min(accuracy, LOOSEST)
     n = len(potential_t)
     n_columns = gas.modes(gas.source if lead == "source" else gas.drain).n_open
     energy = gas.fermi_mev / gas.hopping_mev
@@ -118,7 +121,9 @@ def each_sample(
                 f"(estimated error {effort.error[worst]:.2g}); "
                 + ("leave `modes` out" if modes is not None else "ask for less accuracy")
             )
-        chosen[failed] = np.minimum(chosen[failed] + 2 * STEP, gas.n_y)
+        # Rough disorder needs all: get there in a few steps.
+        more = np.maximum(2 * STEP, chosen[failed] // (2 * STEP) * STEP)
+        chosen[failed] = np.minimum(chosen[failed] + more, gas.n_y)
         waiting = waiting[~(effort.error[waiting] <= accuracy)]
     return effort
 
