@@ -271,7 +271,7 @@ class Sample:
         largest, change = step
         if not largest > 0:
             return (0.0 if largest == 0 else np.inf), 0
-        done = 0
+        done, last = 0, 0.0
         while error > tolerance and done < most:
             R[:] = 0.0
             source(R)
@@ -293,6 +293,8 @@ class Sample:
                     error = np.inf
                     continue
                 return np.inf, done
-            rho = min(rho, SLOWEST_CONTRACTION)
-            error = change / largest * rho / (1 - rho)
+            # Steps gain unevenly; the first ones are no measure.
+            slowest = rho if done < 3 else max(rho, last)
+            last, slowest = rho, min(slowest, SLOWEST_CONTRACTION)
+            error = change / largest * slowest / (1 - slowest)
         return error if error >= 0 else np.inf, done
