@@ -14,7 +14,9 @@ from inmateria.transport.disorder.grid import check_potential
 from inmateria.transport.strip import StripModes, strip_modes, thresholds
 
 if TYPE_CHECKING:
+    from inmateria.transport.scanning_gate import ScanningGateMap
     from inmateria.transport.scattering import Scattering
+    from inmateria.transport.tip import Tip
 
 
 @dataclass(frozen=True)
@@ -171,3 +173,12 @@ class ElectronGas:
     def transmission(self, potential_mev: ArrayLike, **options: Any) -> NDArray[np.float64]:
         """Transmission from source to drain, (...); the conductance in 2 e^2 / h."""
         return self.scatter(potential_mev, **options).transmission
+
+    def sgm(self, potential_mev: ArrayLike, tip: Tip, **options: Any) -> ScanningGateMap:
+        """Transmission with a charged tip at each position above the gas.
+
+        `options` as in `scanning_gate.scanning_gate_map`.
+        """
+        from inmateria.transport.scanning_gate import scanning_gate_map
+
+        return scanning_gate_map(self, potential_mev, tip, **options)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.compiled import compiled_unlocked
+from inmateria.compiled import compiled, compiled_unlocked
 from inmateria.transport.row_products import add_product
 from inmateria.transport.symmetric_inverse import BLOCK, invert_symmetric
 from inmateria.transport.transforms import cosine_transform
@@ -78,6 +78,62 @@ class Plan(NamedTuple):
     cosine_odd: Real
 
 
+@compiled
+def assemble(plan, i, c, S, B):  # type: ignore[no-untyped-def]
+    """Lower triangle of A_i - S into `B`; at the first slice with the source's real part.
+
+    Parameters
+    ----------
+    c : (>= 2 counts[i] + 1,) array
+        Cosine transform of the slice's potential.
+    S : (n, n) array
+        The inverse of the slice before, of its n modes; n = 0 for A_i alone.
+    """
+    n, before = plan.counts[i], S.shape[0]
+    for m in range(n):
+        row, sums = B[m], c[m + 2 :]
+        # c is even in its index: differences run backwards in k.
+        for k in range(m + 1):
+            row[k] = sums[k] - c[m - k]
+        row[m] -= plan.two_cos_k[m] - plan.tail[i, m]
+        if m < before:
+            Sm = S[m]
+            for k in range(m + 1):
+                row[k] -= Sm[k]
+        if i == 0:
+            source = plan.source[m]
+            for k in range(m + 1):
+                row[k] += source[k]
+
+
+@compiled
+def invert_slice(B, growth, swept, rows, S):  # type: ignore[no-untyped-def]
+    """S = B^-1 from the lower triangle; False, and S as it was, where products grow too large.
+
+    Parameters
+    ----------
+    swept : (size, size) array; rows : (3, 8, size) array
+        Scratch; size the multiple of 8 from the number of modes on.
+    """
+    n = S.shape[0]
+    padded = (n + BLOCK - 1) // BLOCK * BLOCK
+    for m in range(n):
+        for k in range(m + 1):
+            swept[m, k] = B[m, k]
+    for m in range(n, padded):
+        for k in range(m):
+            swept[m, k] = 0.0
+        swept[m, m] = 1.0
+    # Written so that NaN counts as too large.
+    if not invert_symmetric(swept, padded, rows[0], rows[1], rows[2]) < growth:
+        return False
+    for m in range(n):
+        for k in range(m + 1):
+            S[m, k] = swept[m, k]
+            S[k, m] = swept[m, k]
+    return True
+
+
 @compiled_unlocked
 def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyped-def]
     """S_i of slices from `first` on into `kept`, up to the last slice or one that grows.
@@ -98,9 +154,7 @@ def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyp
     """
     n_x, n_y = potential.shape
     size = B.shape[0]
-    R = np.empty((8, size))
-    U = np.empty((8, size))
-    P = np.empty((8, 8))
+    rows = np.empty((3, 8, size))
     swept = np.empty((size, size))
     terms = np.empty((2, 2 * n_y + 4))
     scratch = np.empty((2, 2, n_y + 2))
@@ -111,41 +165,14 @@ def eliminate(plan, potential, first, growth, kept, B):  # type: ignore[no-untyp
             stop = min(start + 2, n_x)
             n_terms = 2 * max(plan.counts[start], plan.counts[stop - 1]) + 1
             cosine_transform(plan, potential[start:stop], n_terms, terms, scratch)
-        c = terms[i % 2]
-        padded = (n + BLOCK - 1) // BLOCK * BLOCK
         before = plan.counts[i - 1] if i else 0
         S = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
-        for m in range(n):
-            row, sums = B[m], c[m + 2 :]
-            # c is even in its index: differences run backwards in k.
-            for k in range(m + 1):
-                row[k] = sums[k] - c[m - k]
-            row[m] -= plan.two_cos_k[m] - plan.tail[i, m]
-            if m < before:
-                Sm = S[m * before :]
-                for k in range(m + 1):
-                    row[k] -= Sm[k]
-            if i == 0:
-                source = plan.source[m]
-                for k in range(m + 1):
-                    row[k] += source[k]
+        assemble(plan, i, terms[i % 2], S.reshape((before, before)), B)
         if i == n_x - 1:
             break
-        for m in range(n):
-            for k in range(m + 1):
-                swept[m, k] = B[m, k]
-        for m in range(n, padded):
-            for k in range(m):
-                swept[m, k] = 0.0
-            swept[m, m] = 1.0
-        # Written so that NaN counts as too large.
-        if not invert_symmetric(swept, padded, R, U, P) < growth:
+        S = kept[plan.starts[i] : plan.starts[i] + n * n]
+        if not invert_slice(B, growth, swept, rows, S.reshape((n, n))):
             return i
-        S = kept[plan.starts[i] : plan.starts[i] + n * n].reshape((n, n))
-        for m in range(n):
-            for k in range(m + 1):
-                S[m, k] = swept[m, k]
-                S[k, m] = swept[m, k]
     return n_x - 1
 
 
