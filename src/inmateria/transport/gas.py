@@ -21,7 +21,9 @@ from inmateria.transport.strip import (
 
 if TYPE_CHECKING:
     from inmateria.transport.observables import CurrentDensity
+    from inmateria.transport.scanning_gate import ScanningGateMap
     from inmateria.transport.scattering import Scattering
+    from inmateria.transport.tip import Tip
 
 
 @dataclass(frozen=True)
@@ -285,3 +287,12 @@ class ElectronGas:
         from inmateria.transport.observables import ldos
 
         return ldos(self, potential_mev, **options)
+
+    def sgm(self, potential_mev: ArrayLike, tip: Tip, **options: Any) -> ScanningGateMap:
+        """Transmission with a charged tip at each position above the gas.
+
+        `options` as in `scanning_gate.scanning_gate_map`.
+        """
+        from inmateria.transport.scanning_gate import scanning_gate_map
+
+        return scanning_gate_map(self, potential_mev, tip, **options)

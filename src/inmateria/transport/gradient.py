@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from inmateria.compiled import compiled_unlocked
 from inmateria.errors import ConvergenceError, NotFiniteError, ShapeError
 from inmateria.transport.dropped_modes import modes_of_slices
 from inmateria.transport.gas import ElectronGas
@@ -92,10 +93,36 @@ def transmission_gradient(
 
 def sensitivity(states: States) -> NDArray[np.float64]:
     """dT/dV of a sample's states, (n_x, n_y), per t."""
-    n = len(states.r)
-    psi = states.psi[:, :n] + 1j * states.psi[:, n:]
-    reflected = np.tensordot(psi, states.r.conj(), axes=(1, 0)).swapaxes(1, 2)
-    return np.asarray(-2 * (reflected * psi).sum(axis=1).imag)
+    n_x, _, n_y = states.psi.shape
+    found = np.zeros((n_x, n_y))
+    add_sensitivity(states.psi, states.r.real.copy(), states.r.imag.copy(), found)
+    return found
+
+
+@compiled_unlocked
+def add_sensitivity(psi, r_real, r_imag, found):  # type: ignore[no-untyped-def]
+    """found -= 2 Im sum_ab conj(r_ab) psi_a psi_b, each pair of columns once.
+
+    Parameters
+    ----------
+    psi : (n_x, 2 n_columns, n_y) array
+        Real parts first.
+    r_real, r_imag : (n_columns, n_columns) arrays
+    found : (n_x, n_y) array
+    """
+    n = r_real.shape[0]
+    for i in range(psi.shape[0]):
+        for a in range(n):
+            for b in range(a + 1):
+                times = 1.0 if a == b else 2.0
+                u = -times * (r_real[a, b] + r_real[b, a])
+                w = times * (r_imag[a, b] + r_imag[b, a])
+                first, second = psi[i, a], psi[i, b]
+                first_imag, second_imag = psi[i, n + a], psi[i, n + b]
+                for j in range(psi.shape[2]):
+                    real = first[j] * second[j] - first_imag[j] * second_imag[j]
+                    imag = first[j] * second_imag[j] + first_imag[j] * second[j]
+                    found[i, j] += u * imag + w * real
 
 
 def pldos_gradient(

@@ -16,7 +16,9 @@ add_6x8, add_2x8, add_1x8 = (make_tile(n_rows, 8) for n_rows in (6, 2, 1))
 @compiled
 def add_product(Y, X, S, n_rows, n_in, n_out, sign):  # type: ignore[no-untyped-def]
     """Y[c, :n_out] += sign * sum_k X[c, k] S[k, :n_out] for c < n_rows, k < n_in."""
-    whole = n_out // 8 * 8
+    # Tiles take rows whose elements lie next to each other.
+    adjacent = Y.strides[1] == Y.itemsize and S.strides[1] == S.itemsize
+    whole = n_out // 8 * 8 if adjacent else 0
     c = 0
     while c < n_rows:
         left = n_rows - c

@@ -82,37 +82,60 @@ class Plan(NamedTuple):
 
 
 @compiled
-def slice_matrix(plan, i, terms, reversed_terms, S, B):  # type: ignore[no-untyped-def]
-    """The lower triangle of A_i - S_{i-1} into B, with the source's self-energy on slice 0.
+def assemble(plan, i, c, S, B):  # type: ignore[no-untyped-def]
+    """Lower triangle of A_i - S into `B`; at the first slice with the source's real part.
 
     Parameters
     ----------
-    terms : (>= 2 counts[i] + 1,) array
+    c : (>= 2 counts[i] + 1,) array
         Cosine transform of the slice's potential.
-    reversed_terms : (size,) array
-        Scratch.
-    S : (counts[i - 1]^2,) array
-        S_{i-1}; is not looked at on slice 0.
-    B : (size, size) array
+    S : (n, n) array
+        The inverse of the slice before, of its n modes; n = 0 for A_i alone.
     """
-    n = plan.counts[i]
-    before = plan.counts[i - 1] if i else 0
+    n, before = plan.counts[i], S.shape[0]
     # c is even in its index and differences run backwards: a loop over rising indices is fast.
+    backwards = np.empty(n)
     for k in range(n):
-        reversed_terms[n - 1 - k] = terms[k]
+        backwards[n - 1 - k] = c[k]
     for m in range(n):
-        row, sums, differences = B[m], terms[m + 2 :], reversed_terms[n - 1 - m :]
+        row, sums, differences = B[m], c[m + 2 :], backwards[n - 1 - m :]
         for k in range(m + 1):
             row[k] = sums[k] - differences[k]
         row[m] -= plan.two_cos_k[m] - plan.tail[i, m]
         if m < before:
-            Sm = S[m * before :]
+            Sm = S[m]
             for k in range(m + 1):
                 row[k] -= Sm[k]
         if i == 0:
             source = plan.source[m]
             for k in range(m + 1):
                 row[k] += source[k]
+
+
+@compiled
+def invert_slice(B, growth, swept, rows, S):  # type: ignore[no-untyped-def]
+    """S = B^-1 from the lower triangle; False, and S as it was, where products grow too large.
+
+    Parameters
+    ----------
+    swept : (size, size) array; rows : (3, 8, size) array
+        Scratch; size the multiple of 8 from the number of modes on.
+    """
+    n = S.shape[0]
+    padded = (n + BLOCK - 1) // BLOCK * BLOCK
+    for m in range(n):
+        line, row = swept[m], B[m]
+        for k in range(m + 1):
+            line[k] = row[k]
+    for m in range(n, padded):
+        for k in range(m):
+            swept[m, k] = 0.0
+        swept[m, m] = 1.0
+    # Written so that NaN counts as too large.
+    if not invert_symmetric(swept, padded, rows[0], rows[1], rows[2]) < growth:
+        return False
+    mirror(swept, S)
+    return True
 
 
 @compiled_unlocked
@@ -139,12 +162,9 @@ def eliminate(plan, potential, first, growth, kept, B, X):  # type: ignore[no-un
     """
     n_x, n_y = potential.shape
     size = B.shape[0]
-    R = np.empty((8, size))
-    U = np.empty((8, size))
-    P = np.empty((8, 8))
+    rows = np.empty((3, 8, size))
     swept = np.empty((size, size))
     terms = np.empty((TOGETHER, 2 * n_y + 4))
-    reversed_terms = np.empty(size)
     scratch = np.empty((2, TOGETHER, n_y + 2))
     for i in range(first, n_x):
         n = plan.counts[i]
@@ -153,28 +173,17 @@ def eliminate(plan, potential, first, growth, kept, B, X):  # type: ignore[no-un
             stop = min(start + TOGETHER, n_x)
             n_terms = 2 * plan.counts[start:stop].max() + 1
             cosine_transform(plan, potential[start:stop], n_terms, terms, scratch)
-        padded = (n + BLOCK - 1) // BLOCK * BLOCK
         before = plan.counts[i - 1] if i else 0
-        S = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
-        slice_matrix(plan, i, terms[i % TOGETHER], reversed_terms, S, B)
+        last = kept[plan.starts[i - 1] : plan.starts[i - 1] + before * before]
+        last = last.reshape((before, before))
+        assemble(plan, i, terms[i % TOGETHER], last, B)
         if i:
-            shared = min(n, before)
-            rows = X.shape[1]
-            add_product(X[i], X[i - 1], S.reshape((before, before)), rows, before, shared, -1.0)
+            add_product(X[i], X[i - 1], last, X.shape[1], before, min(n, before), -1.0)
         if i == n_x - 1:
             break
-        for m in range(n):
-            line, row = swept[m], B[m]
-            for k in range(m + 1):
-                line[k] = row[k]
-        for m in range(n, padded):
-            for k in range(m):
-                swept[m, k] = 0.0
-            swept[m, m] = 1.0
-        # Written so that NaN counts as too large.
-        if not invert_symmetric(swept, padded, R, U, P) < growth:
+        S = kept[plan.starts[i] : plan.starts[i] + n * n]
+        if not invert_slice(B, growth, swept, rows, S.reshape((n, n))):
             return i
-        mirror(swept, kept[plan.starts[i] : plan.starts[i] + n * n].reshape((n, n)))
     return n_x - 1
 
 
