@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -24,23 +25,37 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("inmateria.cli.compare", "Run every training method on one bench: a scoreboard."),
     "accuracy": ("inmateria.cli.accuracy", "Check a dopant network's engine by Monte Carlo."),
     "survey": ("inmateria.cli.survey", "Find what random devices can do: gates, non-linearity."),
+    "transport": (
+        "inmateria.cli.transport",
+        "Quantum transport through a disordered electron gas.",
+    ),
     "import": ("inmateria.cli.import_", "Take over models and data of brains-py."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
+    """A group whose commands are imported when they are called.
+
+    Parameters
+    ----------
+    modules : mapping
+        From a command's name to its module, which calls it `command`, and to its help in a line.
+    """
+
+    def __init__(self, *args: Any, modules: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.modules = modules
 
     # The signatures are click's, whether or not we need the context.
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Names in the order of a work day."""
-        return list(COMMANDS)
+        return list(self.modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command itself, or None where there is none of that name."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.modules:
             return None
-        command = import_module(COMMANDS[cmd_name][0]).command
+        command = import_module(self.modules[cmd_name][0]).command
         assert isinstance(command, click.Command)
         return command
 
@@ -59,11 +74,12 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list in the help, without importing a single command."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in self.modules.items()])
 
 
 @click.group(
     cls=LazyGroup,
+    modules=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="inmateria")

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def command(path: Path) -> None:
-    """Print what is in PATH: a measurement, a device, a model, a solution or a run
-    folder.
+    """Print what is in PATH: a measurement, a transport sample, a device, a model, a
+    solution or a run folder.
 
     Checksums are verified on the way; a damaged file is an error.
     """
     from inmateria.data.device_file import is_device_file
+    from inmateria.data.transport_file import is_transport_file
 
     console = Console(highlight=False)
     if path.is_dir():
@@ -36,6 +37,8 @@ def command(path: Path) -> None:
         _show_model(console, path)
     elif path.suffix == ".json":
         _show_solution(console, path)
+    elif is_transport_file(path):
+        _show_transport(console, path)
     else:
         _show_measurement(console, path)
 
@@ -88,6 +91,38 @@ def _show_measurement(console: Console, path: Path) -> None:
     print_facts(console, facts)
     console.print()
     print_rows(console, ("channel", "unit", "lowest", "highest", "mean", "std"), _channels(dataset))
+
+
+def _show_transport(console: Console, path: Path) -> None:
+    from inmateria.data.transport_file import open_transport
+
+    dataset = open_transport(path)
+    attributes = dataset.attrs
+    facts = {
+        "transport sample": str(path),
+        "gas": _brief(json.loads(attributes["gas"])),
+        "transmission": f"{float(dataset['transmission']):.6f}",
+        "seed": str(attributes.get("seed", "none")),
+        "seconds": _brief(json.loads(attributes["steps"])),
+        "schema": f"{attributes['schema']} {attributes['schema_version']}",
+        "written by": str(attributes["software"]),
+        "computed": f"{attributes['started_utc']} to {attributes['finished_utc']}",
+        "parents": _brief(json.loads(attributes["parents"])) or "none",
+        "checksums": "all arrays match",
+    }
+    print_facts(console, facts)
+    console.print()
+    lines = [
+        (
+            str(name),
+            " x ".join(map(str, variable.shape)) or "1",
+            variable.attrs["units"],
+            f"{float(variable.min()):.4g}",
+            f"{float(variable.max()):.4g}",
+        )
+        for name, variable in dataset.variables.items()
+    ]
+    print_rows(console, ("quantity", "shape", "unit", "lowest", "highest"), lines)
 
 
 def _channels(dataset: xr.Dataset) -> list[tuple[str, ...]]:
