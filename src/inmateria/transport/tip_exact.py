@@ -29,8 +29,8 @@ Real = NDArray[np.float64]
 TOGETHER = 16
 # Of the accuracy: what slices beyond the tip's window may add.
 NEGLECTED = 0.1
-# Positions that were not examined were up to four times as wrong as the worst that was.
-MARGIN = 0.25
+# Positions that were not examined were up to six times as wrong as the worst that was.
+MARGIN = 0.15
 # Positions at which more modes are tried: errors differ widely between positions.
 COMPARED = 64
 # Errors of T fall at least as this power of the number of modes until they are 1e-6.
