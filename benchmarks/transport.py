@@ -8,7 +8,8 @@ of the PyTorch engine on a graphics card).
 
 Kwant runs by its own Python, named by INMATERIA_KWANT_PYTHON (docs/kwant.md), as fast as
 its solver goes: one factorisation a sample in MUMPS's fastest order, the system built and
-the modes found beforehand (benchmarks/kwant_peer.py). Both programs take turns on one
+the modes found beforehand (benchmarks/kwant_peer.py); and once as its manual has it, by
+`kwant.wave_function` and `kwant.smatrix` of a builder. Both programs take turns on one
 core, and a ratio is the median over rounds. The geometry is that of Percebois & Weinmann.
 """
 
@@ -45,7 +46,9 @@ def potentials(gas: Any, number: int, start: int = 0) -> np.ndarray:
     return np.asarray(drawn.potential)
 
 
-def kwant(gas: Any, potential_mev: np.ndarray, repeat: int = 1) -> dict[str, np.ndarray]:
+def kwant(
+    gas: Any, potential_mev: np.ndarray, repeat: int = 1, *, plain: bool = False
+) -> dict[str, np.ndarray]:
     """Kwant's answers and times, as `kwant_peer.py` documents them."""
     request = {
         "n_x": gas.n_x,
@@ -58,6 +61,7 @@ def kwant(gas: Any, potential_mev: np.ndarray, repeat: int = 1) -> dict[str, np.
         "energy_t": [gas.fermi_mev / gas.hopping_mev],
         "flux": 0.0,
         "repeat": repeat,
+        "plain": plain,
     }
     python = os.environ.get("INMATERIA_KWANT_PYTHON")
     if not python:
@@ -136,19 +140,22 @@ def speed(quick: bool) -> None:
     for options in kinds.values():
         gas.scatter(potential[:1], **options)
     ours: dict[str, list[float]] = {name: [] for name in kinds}
-    theirs: dict[str, list[float]] = {"fast": [], "r and t only": []}
+    theirs: dict[str, list[float]] = {"fast": [], "r and t only": [], "plain": []}
     for _ in range(rounds):
         peer = kwant(gas, potential[:few])
         theirs["fast"].append(float(peer["cpu_s"].mean()))
         theirs["r and t only"].append(float(peer["cpu_s_smatrix"].mean()))
+        by_the_manual = kwant(gas, potential[:1], plain=True)["cpu_s_plain"]
+        theirs["plain"].append(float(by_the_manual.mean()))
         for name, options in kinds.items():
             batch = potential if name != "all modes" else potential[:few]
             spent = seconds(lambda b=batch, o=options: gas.scatter(b, **o))  # type: ignore[misc]
             ours[name].append(spent / len(batch))
     print("\nOne core: CPU seconds a sample, and times Kwant's speed (median of rounds)")
-    row("", "s", "x Kwant", "x slowest", "x fastest")
+    row("", "s", "x Kwant", "slowest", "fastest", "x its manual")
     row("Kwant, PLDOS, r and t at once", f"{np.median(theirs['fast']):.4f}", "1")
     row("Kwant, kwant.smatrix alone", f"{np.median(theirs['r and t only']):.4f}")
+    row("Kwant, as its manual has it", f"{np.median(theirs['plain']):.4f}", *["", "", ""], "1")
     for name, spent_list in ours.items():
         ratio = np.array(theirs["fast"]) / np.array(spent_list)
         row(
@@ -157,6 +164,7 @@ def speed(quick: bool) -> None:
             f"{np.median(ratio):.1f}",
             f"{ratio.min():.1f}",
             f"{ratio.max():.1f}",
+            f"{np.median(np.array(theirs['plain']) / np.array(spent_list)):.1f}",
         )
 
 
