@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 from inmateria.errors import NotFiniteError, ParameterError, ShapeError
 from inmateria.transport.disorder.fourier import half_plane, synthesise
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.image_gradient import image_gradient
 from inmateria.transport.samples import LeadName
 
@@ -40,12 +40,12 @@ class FourierPotential:
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     dopants : RemoteDopants
         Gives the largest wave number, the period and each component's typical size.
     """
 
-    def __init__(self, gas: ElectronGas, dopants: RemoteDopants) -> None:
+    def __init__(self, gas: GasGeometry, dopants: RemoteDopants) -> None:
         self.gas, self.torus = gas, dopants._torus(gas)
         self.m_x, self.m_y = half_plane(self.torus, dopants.q_max)
         self.size = np.sqrt(dopants._variances(gas)[2] / 2)
@@ -115,7 +115,7 @@ class Refinement:
 
 
 def refine(
-    gas: ElectronGas,
+    gas: GasGeometry,
     start_mev: ArrayLike,
     measured: ArrayLike,
     *,
@@ -133,7 +133,7 @@ def refine(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     start_mev : (n_x, n_y) array, meV
     measured : (n_x, n_y) array
         The PLDOS in 1/t, or dT/dV in 1/meV; in any unit with `free_scale`.
@@ -209,7 +209,7 @@ def refine(
     )
 
 
-def _image(gas: ElectronGas, values: ArrayLike, what: str) -> Real:
+def _image(gas: GasGeometry, values: ArrayLike, what: str) -> Real:
     given = np.asarray(values, dtype=np.float64)
     if given.shape != gas.shape:
         raise ShapeError(f"a {what} of shape {given.shape}: give {gas.shape}, one number a site")

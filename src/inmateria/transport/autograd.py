@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.gradient import pldos_gradient, transmission_gradient
 from inmateria.transport.samples import LeadName
-from inmateria.transport.scattering import DEFAULT_ACCURACY
+from inmateria.transport.scattering import DEFAULT_ACCURACY, scatter
 
 
 def pldos(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: Tensor,
     *,
     accuracy: float = DEFAULT_ACCURACY,
@@ -30,7 +30,7 @@ def pldos(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : Tensor
         On any device; the solver runs on the CPU, in double precision.
     accuracy : float
@@ -42,7 +42,7 @@ def pldos(
 
 
 def transmission(
-    gas: ElectronGas, potential_mev: Tensor, *, accuracy: float = DEFAULT_ACCURACY
+    gas: GasGeometry, potential_mev: Tensor, *, accuracy: float = DEFAULT_ACCURACY
 ) -> Tensor:
     """Transmission (...) of a potential (..., n_x, n_y) in meV, differentiable once."""
     found: Tensor = Transmission.apply(potential_mev, gas, accuracy)  # type: ignore[no-untyped-call]
@@ -54,13 +54,14 @@ class Pldos(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, potential: Tensor, gas: ElectronGas, accuracy: float, lead: LeadName
+        ctx: Any, potential: Tensor, gas: GasGeometry, accuracy: float, lead: LeadName
     ) -> Tensor:
         if ctx.needs_input_grad[0]:
             gas.require_hard_walls()
         ctx.save_for_backward(potential)
         ctx.gas, ctx.accuracy, ctx.lead = gas, accuracy, lead
-        values = gas.pldos(potential.detach().cpu().numpy(), accuracy=accuracy, lead=lead)
+        given = potential.detach().cpu().numpy()
+        values = scatter(gas, given, accuracy=accuracy, lead=lead).pldos
         return torch.from_numpy(values).to(potential)
 
     @staticmethod
@@ -81,7 +82,7 @@ class Transmission(torch.autograd.Function):
     """`transmission`; its gradient needs nothing beyond the states."""
 
     @staticmethod
-    def forward(ctx: Any, potential: Tensor, gas: ElectronGas, accuracy: float) -> Tensor:
+    def forward(ctx: Any, potential: Tensor, gas: GasGeometry, accuracy: float) -> Tensor:
         found = transmission_gradient(gas, potential.detach().cpu().numpy(), accuracy=accuracy)
         ctx.save_for_backward(torch.from_numpy(found.gradient).to(potential))
         return torch.from_numpy(found.transmission).to(potential)

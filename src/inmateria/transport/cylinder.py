@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from inmateria.errors import ConvergenceError, ParameterError
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.in_field import SHARE, scatter_in_field
 from inmateria.transport.samples import LeadName, Progress
 from inmateria.transport.scattering import Scattering
 
 
 def scatter_on_cylinder(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     *,
     accuracy: float,

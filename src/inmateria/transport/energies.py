@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inmateria.errors import ParameterError
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.samples import LeadName, Progress
 from inmateria.transport.scattering import DEFAULT_ACCURACY, scatter
 from inmateria.transport.strip import THRESHOLD_T
@@ -55,7 +55,7 @@ class Thermal:
 
 
 def energy_sweep(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     energy_mev: ArrayLike,
     *,
@@ -67,7 +67,7 @@ def energy_sweep(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
         Its own Fermi energy does not matter.
     potential_mev : (..., n_x, n_y) array, meV
     energy_mev : (n_energies,) array
@@ -98,7 +98,7 @@ def energy_sweep(
 
 
 def at_temperature(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     temperature_k: float,
     *,
@@ -109,7 +109,7 @@ def at_temperature(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (..., n_x, n_y) array, meV
     temperature_k : float
     accuracy : float
@@ -144,7 +144,7 @@ def at_temperature(
     )
 
 
-def off_threshold(gas: ElectronGas, energy_mev: float) -> float:
+def off_threshold(gas: GasGeometry, energy_mev: float) -> float:
     """An energy moved away from the thresholds of leads and sample where it lies on one."""
     margin = 3 * THRESHOLD_T * gas.hopping_mev
     lowest = 1e-6 * gas.hopping_mev

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from inmateria.errors import ParameterError
 from inmateria.transport.constants import CHARGE_C, HBAR_J_S
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.strip import Walls, transverse_modes
 
 # How far the flux around a cylinder may be from a whole number of quanta.
 ROUNDING = 1e-9
 
 
-def flux_per_plaquette(gas: ElectronGas, field_t: float) -> float:
+def flux_per_plaquette(gas: GasGeometry, field_t: float) -> float:
     """Phase that an electron picks up around a plaquette: -e B a^2 / hbar.
 
     Negative for a positive field, because electrons carry -e: `field_t` is along +z,
@@ -34,7 +34,7 @@ def flux_per_plaquette(gas: ElectronGas, field_t: float) -> float:
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     field_t : float
         Magnetic induction in tesla.
 
@@ -54,7 +54,7 @@ def flux_per_plaquette(gas: ElectronGas, field_t: float) -> float:
     return flux
 
 
-def field_around(gas: ElectronGas, n_quanta: int) -> float:
+def field_around(gas: GasGeometry, n_quanta: int) -> float:
     """The field in tesla with so many flux quanta through a column's n_y plaquettes.
 
     On a cylinder it points outwards everywhere, and others cannot be had: the phases
@@ -64,7 +64,7 @@ def field_around(gas: ElectronGas, n_quanta: int) -> float:
     return 2 * np.pi * HBAR_J_S / CHARGE_C * n_quanta / area_m2
 
 
-def check_around(gas: ElectronGas, flux: float) -> None:
+def check_around(gas: GasGeometry, flux: float) -> None:
     """Refuse a phase per plaquette that is not single-valued around a cylinder.
 
     Raises

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from inmateria.compiled import compiled_unlocked
 from inmateria.errors import ConvergenceError, NotFiniteError, ShapeError
 from inmateria.transport.dropped_modes import modes_of_slices
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.real_engine import Sample, States
 from inmateria.transport.samples import MOST_CORRECTIONS, LeadName, Progress, each_sample
 from inmateria.transport.scattering import DEFAULT_ACCURACY
@@ -58,7 +58,7 @@ class PldosGradient:
 
 
 def transmission_gradient(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     *,
     accuracy: float = DEFAULT_ACCURACY,
@@ -68,7 +68,7 @@ def transmission_gradient(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (..., n_x, n_y) array, meV
     accuracy : float
         Of the states, as in `scatter`.
@@ -126,7 +126,7 @@ def add_sensitivity(psi, r_real, r_imag, found):  # type: ignore[no-untyped-def]
 
 
 def pldos_gradient(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     weight: ArrayLike,
     *,
@@ -138,7 +138,7 @@ def pldos_gradient(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (..., n_x, n_y) array, meV
     weight : (..., n_x, n_y) array
         Or of a shape that goes with the potential's.

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inmateria.errors import ConvergenceError, ParameterError, ShapeError
 from inmateria.transport.dropped_modes import modes_of_slices
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.gradient import sensitivity
 from inmateria.transport.real_engine import Sample, States
 from inmateria.transport.samples import MOST_CORRECTIONS, LeadName, each_sample
@@ -57,7 +57,7 @@ class ImageGradient:
 
 
 def image_gradient(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     loss: Loss,
     *,
@@ -69,7 +69,7 @@ def image_gradient(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (n_x, n_y) array, meV
     loss : callable
         From the image (n_x, n_y) to a number and its derivative with respect to each pixel.

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inmateria.errors import ParameterError
 from inmateria.transport.field import flux_per_plaquette
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.mode_counts import STEP, choose_modes, whole_pairs
 from inmateria.transport.samples import LeadName
 from inmateria.transport.torch_sweep import States, sweep_states
@@ -59,7 +59,7 @@ class FieldScattering:
 
 
 def scatter_in_field(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     field_t: ArrayLike,
     *,
@@ -72,7 +72,7 @@ def scatter_in_field(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (..., n_x, n_y) array, meV
     field_t : (n_f,) array or float, tesla
         Along +z: positive bends electrons from the source towards larger rows.

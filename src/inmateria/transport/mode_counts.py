@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inmateria.errors import ParameterError
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.strip import StripModes, strip_modes, transverse_modes
 from inmateria.transport.sweep import Plan
 from inmateria.transport.transforms import make_tables
@@ -45,14 +45,14 @@ def choose_modes(n_y: int, energy_t: float, lowest_t: float, accuracy: float) ->
     return min(int(np.ceil(wanted / STEP)) * STEP, n_y)
 
 
-def whole_pairs(gas: ElectronGas, modes: int) -> int:
+def whole_pairs(gas: GasGeometry, modes: int) -> int:
     """`modes`, and one more where a cylinder's cosine would be kept without its sine."""
     alone = gas.walls == "periodic" and modes % 2 == 0 and modes < gas.n_y
     return modes + 1 if alone else modes
 
 
 def mode_counts(
-    gas: ElectronGas, strip: StripModes, modes: int | None, *, tail: float = TAIL
+    gas: GasGeometry, strip: StripModes, modes: int | None, *, tail: float = TAIL
 ) -> NDArray[np.int64]:
     """Number of modes on each slice, (n_x,); `modes` away from narrow leads, None for all.
 
@@ -77,7 +77,7 @@ def mode_counts(
     return np.where(whole <= STEP * -(-least // STEP), least, np.minimum(whole, gas.n_y))
 
 
-def excited(gas: ElectronGas, strip: StripModes, decayed: float, least: int) -> NDArray[np.int64]:
+def excited(gas: GasGeometry, strip: StripModes, decayed: float, least: int) -> NDArray[np.int64]:
     """Modes that narrow leads excite and that have not `decayed`, (n_x,), `least` or more."""
     rate = -np.log(np.abs(strip.phase))
     still = np.maximum((np.arange(gas.n_x)[:, None] * rate < -np.log(decayed)).sum(axis=1), least)
@@ -98,7 +98,7 @@ def tails(strip: StripModes, counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(lacking * np.where(strip.open, 0.0, strip.phase.real))
 
 
-def chains(gas: ElectronGas, strip: StripModes, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def chains(gas: GasGeometry, strip: StripModes, counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Pivots' inverses of the clean chains of dropped modes, (n_x, n_y); 0 where kept."""
     dropped = np.arange(gas.n_y) >= counts[:, None]
     end = np.where(strip.open, 0.0, strip.phase.real)
@@ -117,7 +117,7 @@ def chains(gas: ElectronGas, strip: StripModes, counts: NDArray[np.int64]) -> ND
 
 
 @lru_cache(maxsize=16)
-def make_plan(gas: ElectronGas, modes: int | None) -> Plan:
+def make_plan(gas: GasGeometry, modes: int | None) -> Plan:
     """What the recursion needs to know of a gas, with `modes` kept away from narrow leads.
 
     Raises

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.real_engine import Sample, States
 from inmateria.transport.samples import LeadName, Progress, each_sample
 from inmateria.transport.scattering import DEFAULT_ACCURACY, scatter
@@ -89,7 +89,7 @@ class CurrentDensity:
 
 
 def current_density(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     *,
     lead: LeadName = "source",
@@ -100,7 +100,7 @@ def current_density(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (..., n_x, n_y) array, meV
     lead : ``"source"`` or ``"drain"``
         Where the electrons come from.
@@ -137,7 +137,7 @@ def current_density(
 
 
 def ldos(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     *,
     accuracy: float = DEFAULT_ACCURACY,
@@ -149,7 +149,7 @@ def ldos(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (..., n_x, n_y) array, meV
     accuracy : float
         Largest error relative to the maximum.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inmateria.errors import ConvergenceError, ParameterError
 from inmateria.transport.cores import on_cores
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.mode_counts import STEP, choose_modes, make_plan
 from inmateria.transport.real_engine import Sample, States, Workspace
 
@@ -49,7 +49,7 @@ class Effort:
 
 
 def each_sample(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_t: NDArray[np.float64],
     visit: Visitor,
     *,
@@ -62,7 +62,7 @@ def each_sample(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_t : (n_samples, n_x, n_y) array, in t
     visit : callable
         Called once per sample with its number, the factorised `Sample` and its `States`,

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from inmateria.errors import ParameterError
 from inmateria.transport.disorder.parameters import whole
 from inmateria.transport.energies import off_threshold
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.samples import Progress
 from inmateria.transport.thermal import thermal_average
 from inmateria.transport.tip import Tip
@@ -69,7 +69,7 @@ class ScanningGateMap:
 
 
 def scanning_gate_map(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     tip: Tip,
     *,
@@ -83,7 +83,7 @@ def scanning_gate_map(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (..., n_x, n_y) array, meV
     tip : Tip
         Its potential counts on the sample's sites, not in the leads.
@@ -116,7 +116,7 @@ def scanning_gate_map(
     sites = tip_sites(gas, stride)
     modes = np.zeros(len(batch), dtype=np.int64)
 
-    def solve(at: ElectronGas) -> Answer:
+    def solve(at: GasGeometry) -> Answer:
         weak = first_order(
             at,
             batch,
@@ -149,7 +149,7 @@ def scanning_gate_map(
     )
 
 
-def tip_sites(gas: ElectronGas, stride: int | tuple[int, int]) -> Sites:
+def tip_sites(gas: GasGeometry, stride: int | tuple[int, int]) -> Sites:
     """Columns and rows of sites above which the tip stands.
 
     Raises
@@ -164,8 +164,8 @@ def tip_sites(gas: ElectronGas, stride: int | tuple[int, int]) -> Sites:
 
 
 def averaged(
-    gas: ElectronGas,
-    solve: Callable[[ElectronGas], Answer],
+    gas: GasGeometry,
+    solve: Callable[[GasGeometry], Answer],
     shape: tuple[int, int, int],
     temperature_k: float,
     accuracy: float,
@@ -176,7 +176,7 @@ def averaged(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     solve : callable
         Transmission, its change and the error at a gas's Fermi energy.
     shape : (n_samples, n_tip_x, n_tip_y)

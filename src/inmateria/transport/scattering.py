@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.real_engine import Sample, States
 from inmateria.transport.samples import LeadName, Progress, each_sample
 
@@ -61,7 +61,7 @@ class Scattering:
 
 
 def scatter(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_mev: ArrayLike,
     *,
     accuracy: float = DEFAULT_ACCURACY,
@@ -73,7 +73,7 @@ def scatter(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_mev : (..., n_x, n_y) array, meV
     accuracy : float
         Largest error of the PLDOS relative to its maximum. Each sample is corrected until

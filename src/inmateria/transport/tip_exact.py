@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inmateria.errors import ConvergenceError
 from inmateria.transport.cores import on_cores
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.mode_counts import STEP, make_plan, propagating
 from inmateria.transport.samples import Progress
 from inmateria.transport.scattering import scatter
@@ -42,7 +42,7 @@ class TwoSides:
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential : (n_x, n_y) array, in t
     tip : TipLattice
     half_width : int
@@ -55,7 +55,7 @@ class TwoSides:
 
     def __init__(
         self,
-        gas: ElectronGas,
+        gas: GasGeometry,
         potential: Real,
         tip: TipLattice,
         half_width: int,
@@ -110,7 +110,7 @@ class TwoSides:
 
 
 def exact(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_t: Real,
     tip: TipLattice,
     sites: Sites,
@@ -124,7 +124,7 @@ def exact(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_t : (n_samples, n_x, n_y) array, in t
     tip : TipLattice
     sites : ((n_tip_x,), (n_tip_y,)) integer arrays

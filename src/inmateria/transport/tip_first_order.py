@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.gradient import sensitivity
 from inmateria.transport.real_engine import Sample, States
 from inmateria.transport.samples import Progress, each_sample
@@ -49,7 +49,7 @@ class FirstOrder:
 
 
 def first_order(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_t: Real,
     tip: TipLattice,
     sites: Sites,
@@ -61,7 +61,7 @@ def first_order(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
     potential_t : (n_samples, n_x, n_y) array, in t
     tip : TipLattice
     sites : ((n_tip_x,), (n_tip_y,)) integer arrays

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from inmateria.errors import ParameterError
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.tip import Tip
 
 Real = NDArray[np.float64]
@@ -38,7 +38,7 @@ class TipLattice:
         If the tip falls between the sites.
     """
 
-    def __init__(self, gas: ElectronGas, tip: Tip) -> None:
+    def __init__(self, gas: GasGeometry, tip: Tip) -> None:
         if tip.width_nm < gas.spacing_nm / 2:
             raise ParameterError(
                 f"a tip of width_nm = {tip.width_nm:g} on sites {gas.spacing_nm:g} nm apart: give "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inmateria.transport.field import check_around, slice_coupling
-from inmateria.transport.gas import ElectronGas, Lead
+from inmateria.transport.geometry import GasGeometry, Lead
 from inmateria.transport.mode_counts import mode_counts
 from inmateria.transport.strip import strip_modes
 
@@ -79,7 +79,7 @@ class Slices:
             matrix -= series[:, self.difference[:n, :n]]
 
 
-def overlap(gas: ElectronGas, lead: Lead) -> NDArray[np.float64]:
+def overlap(gas: GasGeometry, lead: Lead) -> NDArray[np.float64]:
     """A lead's modes in the sample's transverse modes, (n_y, n_rows)."""
     return np.asarray(
         gas.transverse_modes(gas.n_y)[lead.rows].T @ gas.transverse_modes(lead.n_rows)
@@ -87,7 +87,7 @@ def overlap(gas: ElectronGas, lead: Lead) -> NDArray[np.float64]:
 
 
 def make_slices(
-    gas: ElectronGas,
+    gas: GasGeometry,
     *,
     flux: float,
     modes: int | None,

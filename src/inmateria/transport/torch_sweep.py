@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from inmateria.errors import ConvergenceError, NotFiniteError, ParameterError, ShapeError
-from inmateria.transport.gas import ElectronGas
+from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.torch_chunks import chunk_size, in_chunks
 from inmateria.transport.torch_recursion import eliminate, from_far, from_near
 from inmateria.transport.torch_slices import REAL, make_slices
@@ -62,7 +62,7 @@ class States:
 
 @torch.no_grad()
 def sweep_states(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_t: ArrayLike | Tensor,
     *,
     energy_t: float,
@@ -79,7 +79,7 @@ def sweep_states(
 
     Parameters
     ----------
-    gas : ElectronGas
+    gas : GasGeometry
         Its Fermi energy is not used.
     potential_t : (..., n_x, n_y) array or tensor, in units of the hopping t
     energy_t : float
@@ -176,7 +176,7 @@ def _usable(device: str | torch.device) -> torch.device:
 
 
 def _checked(
-    gas: ElectronGas,
+    gas: GasGeometry,
     potential_t: ArrayLike | Tensor,
     energy_t: float,
     dtype: torch.dtype,
