@@ -15,6 +15,7 @@ from inmateria.transport.tip_exact import TwoSides
 from inmateria.transport.tip_lattice import TipLattice
 
 SMALL = ElectronGas(n_x=28, n_y=12, fermi_mev=11.0, source=Lead(3, 6), drain=Lead(0, 12))
+MANY = ElectronGas(n_x=22, n_y=14, fermi_mev=22.0, source=Lead(2, 10), drain=Lead(0, 14))
 # Wide enough for slices that keep fewer modes than there are, and more near the leads.
 WIDE = ElectronGas(n_x=40, n_y=64, source=Lead(22, 20), drain=Lead(5, 40))
 WIRE = ElectronGas(n_x=60, n_y=12, fermi_mev=11.0, source=Lead(0, 12), drain=Lead(0, 12))
@@ -84,7 +85,7 @@ def test_windows_join_where_slices_keep_different_numbers_of_modes() -> None:
 def test_slices_that_wait_for_the_next_give_the_same(growth: float, least: int, most: int) -> None:
     tip = TipLattice(SMALL, Tip(20.0, 6.0))
     potential = rough(SMALL) / SMALL.hopping_mev
-    sites = [(i, j) for i in (0, 1, 13, 26, 27) for j in (2, 7)]
+    sites = [(i, j) for i in (0, 13, 26, 27) for j in (2,)]
     alone = TwoSides(SMALL, potential, tip, 9, 12, 1e4)
     assert alone.sides.ready.all()
     some = TwoSides(SMALL, potential, tip, 9, 12, growth)
@@ -116,11 +117,12 @@ def test_a_tip_that_reaches_everything() -> None:
 
 
 def test_first_order_is_the_derivative() -> None:
-    potential, step = rough(SMALL), 1e-3
-    found = SMALL.sgm(potential, Tip(step, 12.0), accuracy=1e-9, stride=(9, 5))
-    shift = with_tip(SMALL, Tip(step, 12.0), found)
-    plus, minus = (SMALL.transmission(potential + s * shift, accuracy=1e-12) for s in (1, -1))
-    # Central differences err by step^2 times a third derivative: some 1e-6 of the change.
+    potential, tip = rough(MANY), Tip(1e-3, 12.0)
+    assert MANY.count_open("source") == 3
+    found = MANY.sgm(potential, tip, accuracy=1e-9, stride=(9, 5))
+    shift = with_tip(MANY, tip, found)
+    plus, minus = (MANY.transmission(potential + s * shift, accuracy=1e-12) for s in (1, -1))
+    # Central differences err by the height squared times a third derivative: some 1e-6.
     expected = (plus - minus) / 2
     np.testing.assert_allclose(found.change, expected, atol=1e-5 * np.abs(expected).max())
 
@@ -214,7 +216,7 @@ def test_temperature_against_a_dense_grid(method: str) -> None:
     options = {"method": method, "stride": (5, 3)}
     found = gas.sgm(potential, tip, accuracy=1e-4, temperature_k=kelvin, **options)
     # A step h errs by exp(-2 pi^2 / h) for the weight; T(E) of so short a sample is smooth.
-    x = np.linspace(-16, 16, 65)
+    x = np.linspace(-16, 16, 33)
     at = [
         gas.with_fermi(13.0 + kelvin * KELVIN_MEV * step).sgm(
             potential, tip, accuracy=1e-5, **options

@@ -21,7 +21,8 @@ from inmateria.transport.samples import Progress
 from inmateria.transport.scattering import scatter
 from inmateria.transport.tip_first_order import FirstOrder, examined
 from inmateria.transport.tip_lattice import Sites, TipLattice
-from inmateria.transport.tip_window import from_drain, make_sides, with_tips
+from inmateria.transport.tip_sides import from_drain, make_sides
+from inmateria.transport.tip_window import with_tips
 
 Real = NDArray[np.float64]
 
@@ -29,8 +30,8 @@ Real = NDArray[np.float64]
 TOGETHER = 16
 # Of the accuracy: what slices beyond the tip's window may add.
 NEGLECTED = 0.1
-# Positions that were not examined were up to four times as wrong as the worst that was.
-MARGIN = 0.25
+# Positions that were not examined were up to six times as wrong as the worst that was.
+MARGIN = 0.15
 # Positions at which more modes are tried: errors differ widely between positions.
 COMPARED = 64
 # Errors of T fall at least as this power of the number of modes until they are 1e-6.
