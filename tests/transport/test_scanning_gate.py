@@ -85,7 +85,7 @@ def test_windows_join_where_slices_keep_different_numbers_of_modes() -> None:
 def test_slices_that_wait_for_the_next_give_the_same(growth: float, least: int, most: int) -> None:
     tip = TipLattice(SMALL, Tip(20.0, 6.0))
     potential = rough(SMALL) / SMALL.hopping_mev
-    sites = [(i, j) for i in (0, 1, 13, 26, 27) for j in (2, 7)]
+    sites = [(i, j) for i in (0, 13, 26, 27) for j in (2,)]
     alone = TwoSides(SMALL, potential, tip, 9, 12, 1e4)
     assert alone.sides.ready.all()
     some = TwoSides(SMALL, potential, tip, 9, 12, growth)
@@ -216,7 +216,7 @@ def test_temperature_against_a_dense_grid(method: str) -> None:
     options = {"method": method, "stride": (5, 3)}
     found = gas.sgm(potential, tip, accuracy=1e-4, temperature_k=kelvin, **options)
     # A step h errs by exp(-2 pi^2 / h) for the weight; T(E) of so short a sample is smooth.
-    x = np.linspace(-16, 16, 65)
+    x = np.linspace(-16, 16, 33)
     at = [
         gas.with_fermi(13.0 + kelvin * KELVIN_MEV * step).sgm(
             potential, tip, accuracy=1e-5, **options

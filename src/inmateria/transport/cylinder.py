@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from inmateria.errors import ConvergenceError, ParameterError
+from inmateria.transport.amplitudes import Scattering
 from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.in_field import SHARE, scatter_in_field
 from inmateria.transport.samples import LeadName, Progress
-from inmateria.transport.scattering import Scattering
 
 
 def scatter_on_cylinder(

@@ -13,9 +13,9 @@ from inmateria.transport.constants import CHARGE_C, ELECTRON_KG, HBAR_J_S
 from inmateria.transport.geometry import GasGeometry, Lead
 
 if TYPE_CHECKING:
+    from inmateria.transport.amplitudes import Scattering
     from inmateria.transport.observables import CurrentDensity
     from inmateria.transport.scanning_gate import ScanningGateMap
-    from inmateria.transport.scattering import Scattering
     from inmateria.transport.tip import Tip
 
 __all__ = ["ElectronGas", "Lead"]

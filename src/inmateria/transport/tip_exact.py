@@ -21,7 +21,8 @@ from inmateria.transport.samples import Progress
 from inmateria.transport.scattering import scatter
 from inmateria.transport.tip_first_order import FirstOrder, examined
 from inmateria.transport.tip_lattice import Sites, TipLattice
-from inmateria.transport.tip_window import from_drain, make_sides, with_tips
+from inmateria.transport.tip_sides import from_drain, make_sides
+from inmateria.transport.tip_window import with_tips
 
 Real = NDArray[np.float64]
 
