@@ -48,6 +48,7 @@ benchmarks: $(STAMP)
 	$(BIN)/python -m benchmarks.hopping
 	$(BIN)/python -m benchmarks.fidelity
 	$(BIN)/python -m benchmarks.fidelity times
+	$(BIN)/python -m benchmarks.datasets
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
