@@ -49,6 +49,7 @@ benchmarks: $(STAMP)
 	$(BIN)/python -m benchmarks.fidelity
 	$(BIN)/python -m benchmarks.fidelity times
 	$(BIN)/python -m benchmarks.transport
+	$(BIN)/python -m benchmarks.datasets
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

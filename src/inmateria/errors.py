@@ -98,5 +98,9 @@ class MissingExtraError(InMateriaError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 
 
+class WorkerError(InMateriaError, RuntimeError):
+    """A process that computed a part died; what was finished is kept."""
+
+
 class ParkingError(InMateriaError, RuntimeError):
     """A rig could not be taken to 0 V; its terminals may still carry voltage."""

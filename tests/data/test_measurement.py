@@ -236,14 +236,14 @@ def test_writes_that_fail_where_truncation_does_not(
         def __getattr__(self, name: str) -> Any:
             return getattr(self.raw, name)
 
-    class FullSink(netcdf._Sink):
+    class FullSink(netcdf.Sink):
         def __init__(self, path: Path) -> None:
             super().__init__(path)
             self._raw = Full(self._raw)  # type: ignore[assignment]
 
     path = write_measurement(tmp_path / "m.nc", example(500))
     before = path.read_bytes()
-    monkeypatch.setattr(netcdf, "_Sink", FullSink)
+    monkeypatch.setattr(netcdf, "Sink", FullSink)
     with pytest.raises(StorageError, match="No space left on device; nothing was replaced"):
         write_measurement(path, example(500))
     assert path.read_bytes() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from inmateria.cli.app import LazyGroup
+from inmateria.cli.generate import COMMANDS as ON_SETS
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "sample": (
@@ -15,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "inmateria.cli.transport_benchmark",
         "Time this machine: samples a second at several accuracies.",
     ),
+    **ON_SETS,
 }
 
 

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from inmateria.data.configuration import Configuration, parse_configuration, read_configuration
+from inmateria.datasets.settings import GasSettings, lead_rows
 from inmateria.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from inmateria.transport.gas import ElectronGas, Lead
-
-# Of the source, where it is not said which rows it covers.
-SOURCE_NM = 100.0
 
 # What each kind of disorder is drawn from, with the paper's numbers for dopants.
 KINDS: dict[str, dict[str, float | bool]] = {
@@ -26,42 +21,6 @@ KINDS: dict[str, dict[str, float | bool]] = {
     "short-range": {"rms_mev": 3.0},
     "impurities": {"fraction": 0.01, "strength_mev": 30.0},
 }
-
-
-class GasSettings(Configuration):
-    """The electron gas; rows of leads as ``"86:106"``, without 106."""
-
-    n_x: int = Field(default=256, ge=2)
-    n_y: int = Field(default=192, ge=1)
-    spacing_nm: float = Field(default=5.0, gt=0)
-    mass_kg: float = Field(default=5.74e-32, gt=0)
-    permittivity: float = Field(default=12.9, gt=0)
-    fermi_mev: float = Field(default=5.6, gt=0)
-    # 100 nm in the middle of the left edge, and the whole right edge.
-    source_rows: str | None = None
-    drain_rows: str | None = None
-
-    def gas(self) -> ElectronGas:
-        """The gas itself.
-
-        Raises
-        ------
-        ConfigurationError, ParameterError
-        """
-        from inmateria.transport.gas import ElectronGas, Lead
-
-        wide = max(1, min(self.n_y, round(SOURCE_NM / self.spacing_nm)))
-        source = Lead((self.n_y - wide) // 2, wide)
-        return ElectronGas(
-            n_x=self.n_x,
-            n_y=self.n_y,
-            spacing_nm=self.spacing_nm,
-            mass_kg=self.mass_kg,
-            permittivity=self.permittivity,
-            fermi_mev=self.fermi_mev,
-            source=source if self.source_rows is None else _lead("source", self.source_rows),
-            drain=Lead(0, self.n_y) if self.drain_rows is None else _lead("drain", self.drain_rows),
-        )
 
 
 class DisorderSettings(Configuration):
@@ -144,7 +103,7 @@ class TransportSettings(Configuration):
         gas = self.gas.gas()
         found: dict[str, Any] = {
             "gas": self.gas.model_copy(
-                update={"source_rows": _rows(gas.source), "drain_rows": _rows(gas.drain)}
+                update={"source_rows": lead_rows(gas.source), "drain_rows": lead_rows(gas.drain)}
             )
         }
         if self.potential is None:
@@ -262,24 +221,3 @@ def tables(given: Mapping[str, Any], places: Mapping[str, tuple[str, str]]) -> d
         else:
             found[name] = value
     return found
-
-
-def _rows(lead: Lead) -> str:
-    return f"{lead.first_row}:{lead.first_row + lead.n_rows}"
-
-
-def _lead(name: str, text: str) -> Lead:
-    """``"86:106"`` as a lead that covers rows 86 to 105.
-
-    Raises
-    ------
-    ConfigurationError
-    """
-    from inmateria.transport.gas import Lead
-
-    first, colon, stop = text.strip().partition(":")
-    if not (colon and first.isdecimal() and stop.isdecimal() and int(first) < int(stop)):
-        raise ConfigurationError(
-            f"{name}_rows {text!r} are not FIRST:STOP, rows from 0 without STOP; for example 86:106"
-        )
-    return Lead(int(first), int(stop) - int(first))

@@ -40,7 +40,7 @@ LIBVER = ("v108", "v108")
 CHUNK_ROWS = 16384
 
 
-class _Sink(io.RawIOBase):
+class Sink(io.RawIOBase):
     """A file that remembers its first failed write and swallows the ones after it.
 
     HDF5 crashes the whole process when its own driver meets a full disk and the
@@ -162,7 +162,7 @@ class MeasurementWriter:
     def __enter__(self) -> MeasurementWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._sink = _Sink(self._temporary)
+            self._sink = Sink(self._temporary)
             self._file = h5netcdf.File(self._sink, "w", libver=LIBVER)
             self._create()
             self._sink.check()

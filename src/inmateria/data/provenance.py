@@ -17,7 +17,7 @@ import numpy as np
 from inmateria.errors import DataFileError, ParameterError
 from inmateria.version import __version__
 
-PACKAGES = ("numpy", "scipy", "numba", "torch", "xarray", "h5netcdf", "h5py")
+PACKAGES = ("numpy", "scipy", "numba", "torch", "xarray", "h5netcdf", "h5py", "zarr")
 
 
 def software() -> str:

@@ -10,22 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from itertools import count
 from threading import Event, Lock
 from typing import TypeVar
 
 import numba
-from threadpoolctl import ThreadpoolController
+
+from inmateria.transport.blas import one_blas_thread
 
 Item = TypeVar("Item")
 Work = TypeVar("Work")
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    # Looking for the libraries takes longer than a small sample.
-    return ThreadpoolController()
 
 
 def on_cores(
@@ -65,7 +59,7 @@ def on_cores(
                     done += 1
                 finished.set()
 
-    with _blas().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         if n_threads == 1:
             work = workspace()
             for i, item in enumerate(waiting):

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from inmateria.errors import NotFiniteError, ParameterError, ShapeError
-from inmateria.transport.disorder.fourier import FourierCoefficients, half_plane, synthesise
+from inmateria.transport.disorder.fourier import (
+    FourierCoefficients,
+    by_products,
+    by_transform,
+    half_plane,
+    synthesise,
+)
 from inmateria.transport.disorder.grid import Grid
 
 
@@ -25,7 +31,25 @@ def test_series_is_the_sum_over_the_whole_plane(n_x: int, n_y: int) -> None:
         expected += term * wave + term.conj() * wave.conj()
     assert np.abs(expected.imag).max() < 1e-13
     # Rounding of a hundred terms of order one.
-    np.testing.assert_allclose(synthesise(m_x, m_y, amplitude, torus), expected.real, atol=1e-12)
+    series = m_x, m_y, amplitude, torus
+    np.testing.assert_allclose(by_transform(*series), expected.real, atol=1e-12)
+    np.testing.assert_allclose(by_products(*series, (n_x, n_y)), expected.real, atol=1e-12)
+    found = synthesise(*series, part=(n_x - 2, 5))
+    np.testing.assert_allclose(found, expected.real[..., : n_x - 2, :5], atol=1e-12)
+
+
+def test_few_terms_and_many_go_different_ways() -> None:
+    """Both ways of `synthesise` are taken, and give the same."""
+    torus, rng = Grid(64, 48, 5.0), np.random.default_rng(2)
+    for q_max, way in ((0.02, "products"), (0.6, "transform")):
+        m_x, m_y = half_plane(torus, q_max)
+        amplitude = rng.normal(size=len(m_x)) + 1j * rng.normal(size=len(m_x))
+        products = by_products(m_x, m_y, amplitude, torus, (64, 48))
+        transform = by_transform(m_x, m_y, amplitude, torus)
+        # Rounding: the terms add up to at most sum |A|.
+        np.testing.assert_allclose(products, transform, atol=1e-14 * np.abs(amplitude).sum())
+        found = synthesise(m_x, m_y, amplitude, torus)
+        np.testing.assert_array_equal(found, products if way == "products" else transform)
 
 
 def test_half_plane_has_each_wave_once() -> None:

@@ -158,12 +158,22 @@ class RemoteDopants:
             Over R = (i a, j a).
         """
         m_x, m_y, variance = self._variances(grid)
-        full = synthesise(m_x, m_y, variance.astype(complex), self._torus(grid))
-        return full[: grid.n_x, : grid.n_y]
+        torus, part = self._torus(grid), (grid.n_x, grid.n_y)
+        return synthesise(m_x, m_y, variance.astype(complex), torus, part=part)
 
     def grid_radial_correlation(self, grid: Lattice) -> RadialCorrelation:
         """`grid_correlation` averaged over directions, as `measured.correlation` expects it."""
         return radial_average(self.grid_correlation(grid), grid.spacing_nm)
+
+    def wave_vectors(self, grid: Lattice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(m_x, m_y) of the coefficients of a sample's series.
+
+        Raises
+        ------
+        ParameterError
+            If the sample is too small for the series.
+        """
+        return half_plane(self._torus(grid), self.q_max)
 
     def sample(self, grid: Lattice, *, seed: int | np.random.Generator) -> DisorderSample:
         """One potential (n_x, n_y), meV, with its coefficients C(q).
@@ -181,7 +191,7 @@ class RemoteDopants:
 
     def _draw(self, grid: Lattice, streams: Sequence[np.random.Generator]) -> DisorderSample:
         torus = self._torus(grid)
-        m_x, m_y = half_plane(torus, self.q_max)
+        m_x, m_y = self.wave_vectors(grid)
         # One row a sample: real and imaginary part in turn.
         parts = np.empty((len(streams), 2 * len(m_x)))
         for row, stream in zip(parts, streams, strict=True):
@@ -218,7 +228,7 @@ class RemoteDopants:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Wave vectors of the half plane and <|A(q)|^2> of each, meV^2."""
         torus = self._torus(grid)
-        m_x, m_y = half_plane(torus, self.q_max)
+        m_x, m_y = self.wave_vectors(grid)
         return m_x, m_y, self._factors(m_x, m_y, torus) ** 2 * self._dopants(torus)
 
 
@@ -247,5 +257,4 @@ def potential_from_coefficients(
     torus = dopants._torus(grid)
     m_x, m_y = coefficients.m_x, coefficients.m_y
     amplitude = dopants._factors(m_x, m_y, torus) * coefficients.c
-    potential = synthesise(m_x, m_y, amplitude, torus)
-    return potential if dopants.periodic else potential[..., : grid.n_x, : grid.n_y].copy()
+    return synthesise(m_x, m_y, amplitude, torus, part=(grid.n_x, grid.n_y))
