@@ -1,15 +1,15 @@
-"""The commands on sets of samples, in a group of their own."""
+"""The commands on sets of samples."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import click
 import pytest
 import xarray as xr
 from click.testing import CliRunner, Result
 
-from inmateria.cli.generate import COMMANDS, add_to
+from inmateria.cli.generate import COMMANDS
+from inmateria.cli.transport import command as group
 from inmateria.data.sample_files import chunk_file
 from inmateria.data.sample_store import open_store
 from inmateria.errors import InMateriaError
@@ -29,11 +29,6 @@ spacing_nm = [15.0, 25.0]
 
 
 def call(*arguments: str | Path) -> Result:
-    @click.group()
-    def group() -> None:
-        """Where they are registered."""
-
-    add_to(group)
     return CliRunner().invoke(group, [str(a) for a in arguments])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -18,12 +17,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "merge": ("inmateria.cli.merge", "Join parts of one set."),
     "export": ("inmateria.cli.export", "Write a set as one netCDF file."),
 }
-
-
-def add_to(group: click.Group) -> None:
-    """Register the commands on sets of samples with a group."""
-    for name, (module, _) in COMMANDS.items():
-        group.add_command(import_module(module).command, name)
 
 
 @click.command()
