@@ -2,9 +2,9 @@
 
 Parts: agreement (PLDOS, r and t of the exact solver and of each accuracy), speed (one
 core), cores (all against one), map (a first-order scanning-gate map against a PLDOS),
-memory (many batches of 64), curves (cost against width and length; writes
-docs/figures/transport_cost.png) and, where asked for by name, cuda (samples per second
-of the PyTorch engine on a graphics card).
+tips (first order against exact, by the tip's height), memory (many batches of 64), curves
+(cost against width and length; writes docs/figures/transport_cost.png) and, where asked
+for by name, cuda (samples per second of the PyTorch engine on a graphics card).
 
 Kwant runs by its own Python, named by INMATERIA_KWANT_PYTHON (docs/kwant.md), as fast as
 its solver goes: one factorisation a sample in MUMPS's fastest order, the system built and
@@ -219,6 +219,30 @@ def map_(quick: bool) -> None:
     row(f"strong tip, {positions} positions, each", f"{spent / positions * 1e3:.2f} ms")
 
 
+def tips(quick: bool) -> None:
+    """First order against exact, by the tip's height."""
+    from inmateria import ElectronGas
+    from inmateria.transport.tip import Tip
+
+    gas, stride = ElectronGas(), 32 if quick else 8
+    potential = potentials(gas, 1)[0]
+    print("\nFirst-order scanning-gate maps against exact ones, changes of T, tip of 25 nm")
+    row("tip, of the Fermi energy", "rms change", "off, rms", "off, largest", "its estimate")
+    for height in (0.01, 0.04, 0.1, 0.2, 0.5, 1.5):
+        tip = Tip(height_mev=height * gas.fermi_mev, width_nm=25.0)
+        weak = gas.sgm(potential, tip, stride=stride)
+        exact = gas.sgm(potential, tip, method="exact", stride=stride)
+        off = weak.change - exact.change
+        scale = np.sqrt((exact.change**2).mean())
+        row(
+            f"{height:g}",
+            f"{scale:.1e}",
+            f"{np.sqrt((off**2).mean()) / scale:.0%}",
+            f"{np.abs(off).max():.1e}",
+            f"{float(weak.error):.1e}",
+        )
+
+
 def memory(quick: bool) -> None:
     """Resident memory while batches of 64 are solved and thrown away."""
     from inmateria import ElectronGas
@@ -340,6 +364,7 @@ PARTS = {
     "speed": speed,
     "cores": cores,
     "map": map_,
+    "tips": tips,
     "memory": memory,
     "curves": curves,
     "cuda": cuda,

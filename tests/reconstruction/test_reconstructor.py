@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from inmateria.datasets.averaging import block_average
 from inmateria.errors import ModelFileError, NotFiniteError, ParameterError, ShapeError
 from inmateria.reconstruction.familiarity import Familiarity
 from inmateria.reconstruction.metrics import coverage
@@ -18,7 +19,7 @@ from inmateria.reconstruction.reconstructor import (
     load_reconstructor,
     save_reconstructor,
 )
-from inmateria.reconstruction.scaling import ImageScaling, block_average
+from inmateria.reconstruction.scaling import ImageScaling
 
 OPTIONS = {"width": 8, "depth": 2, "shrink": 2}
 

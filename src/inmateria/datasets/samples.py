@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from inmateria.data.sample_layout import Coordinate, SampleLayout, Variable
+from inmateria.datasets.averaging import block_average
 from inmateria.datasets.disorder import DrawnDisorder, closed_forms, draw, wave_vectors
 from inmateria.datasets.settings import GenerationSettings
 from inmateria.transport.energies import at_temperature
@@ -21,6 +21,7 @@ from inmateria.transport.gas import ElectronGas
 from inmateria.transport.gradient import sensitivity
 from inmateria.transport.real_engine import Sample, States
 from inmateria.transport.samples import each_sample
+from inmateria.transport.tip_lattice import TipLattice
 
 Arrays = dict[str, NDArray[np.generic]]
 Real = NDArray[np.float64]
@@ -46,7 +47,8 @@ def layout(settings: GenerationSettings) -> SampleLayout:
     if keep.pldos and n_fields:
         what = "the same in a perpendicular magnetic field"
         found += _map("pldos_in_field", ("field",), (n_fields,), shape, "1/hopping", what)
-    if settings.scanning_gate is not None:
+    # Refused here if it falls between the sites.
+    if _tip(settings, gas) is not None:
         what = "change of the transmission by a tip there, to first order"
         found += _map("gate_map", (), (), shape, "1", what)
     if keep.potential == "float16":
@@ -131,7 +133,7 @@ def compute(
     if settings.keep.coefficients:
         found["coefficients"] = drawn.coefficients
     if settings.keep.potential != "no":
-        maps["potential"] = _averaged(drawn.potential, settings.keep.resolution)
+        maps["potential"] = block_average(drawn.potential, settings.keep.resolution)
     for name, values in maps.items():
         if values.ndim < 3 or (name, settings.keep.potential) == ("potential", "float32"):
             found[name] = values
@@ -164,15 +166,14 @@ def _solve(settings: GenerationSettings, drawn: DrawnDisorder) -> dict[str, Real
     gas, averaged = settings.gas.gas(), settings.keep.resolution
     n, shape = len(drawn.potential), (gas.n_x // averaged, gas.n_y // averaged)
     pldos, transmission = np.empty((n, *shape)), np.empty(n)
-    gate = None if settings.scanning_gate is None else np.empty((n, *shape))
-    tip = None if gate is None else _tip_map(settings, gas)
+    tip = _tip(settings, gas)
+    gate = None if tip is None else np.empty((n, *shape))
 
     def take(s: int, _: Sample, states: States) -> None:
-        pldos[s] = _averaged(states.pldos, averaged)
+        pldos[s] = block_average(states.pldos, averaged)
         transmission[s] = (np.abs(states.t) ** 2).sum()
         if gate is not None and tip is not None:
-            slopes = sensitivity(states) / gas.hopping_mev
-            gate[s] = _averaged(fftconvolve(slopes, tip, mode="same"), averaged)
+            gate[s] = block_average(tip.sums(sensitivity(states)), averaged)
 
     potential_t = gas.in_hoppings(drawn.potential)
     effort = each_sample(gas, potential_t, take, accuracy=settings.accuracy)
@@ -197,7 +198,7 @@ def _at_temperature(settings: GenerationSettings, drawn: DrawnDisorder) -> dict[
     }
     if settings.keep.pldos:
         maps = np.stack([thermal.pldos for thermal in each])
-        found["pldos"] = _averaged(maps, settings.keep.resolution)
+        found["pldos"] = block_average(maps, settings.keep.resolution)
     return found
 
 
@@ -222,16 +223,14 @@ def _in_fields(settings: GenerationSettings, drawn: DrawnDisorder) -> dict[str, 
         "error_in_field": np.stack([fields.error for fields in each]),
     }
     if settings.keep.pldos:
-        maps = [_averaged(fields.pldos, settings.keep.resolution) for fields in each]
+        maps = [block_average(fields.pldos, settings.keep.resolution) for fields in each]
         found["pldos_in_field"] = np.stack(maps)
     return found
 
 
-def _tip_map(settings: GenerationSettings, gas: ElectronGas) -> Real:
-    """The tip's potential at every distance that occurs, (2 n_x - 1, 2 n_y - 1), meV."""
-    assert settings.scanning_gate is not None
-    x, y = (gas.spacing_nm * np.arange(1 - n, n) for n in gas.shape)
-    return settings.scanning_gate.tip().potential(np.hypot(x[:, None], y))
+def _tip(settings: GenerationSettings, gas: ElectronGas) -> TipLattice | None:
+    chosen = settings.scanning_gate
+    return None if chosen is None else TipLattice(gas, chosen.tip())
 
 
 def _rms(maps: Real) -> Real:
@@ -240,15 +239,6 @@ def _rms(maps: Real) -> Real:
     # A few times faster than `std`, and the mean is small: nothing cancels.
     square = np.einsum("nij,nij->n", maps, maps) / maps[0].size
     return np.asarray(np.sqrt(square - mean**2))
-
-
-def _averaged(maps: Real, sites: int) -> Real:
-    """Means over squares of sites, (..., n_x, n_y) to (..., n_x / sites, n_y / sites)."""
-    if sites == 1:
-        return maps
-    n_x, n_y = (n // sites for n in maps.shape[-2:])
-    squares = maps.reshape(*maps.shape[:-2], n_x, sites, n_y, sites)
-    return np.asarray(squares.mean(axis=(-3, -1)))
 
 
 def _map(

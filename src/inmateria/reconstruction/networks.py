@@ -211,7 +211,8 @@ def build_network(kind: str, *, seed: int, **options: Any) -> nn.Module:
     if kind not in KINDS:
         raise ParameterError(f"network {kind!r}: give one of {', '.join(KINDS)}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # Of the processor alone: `torch.manual_seed` would touch those of graphics cards.
+        torch.default_generator.manual_seed(seed)
         try:
             return KINDS[kind](**options)
         except TypeError as error:

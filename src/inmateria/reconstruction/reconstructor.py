@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from inmateria.datasets.averaging import block_average
 from inmateria.errors import ModelFileError, ParameterError, ShapeError
 from inmateria.reconstruction.familiarity import Familiarity
 from inmateria.reconstruction.metrics import coverage
 from inmateria.reconstruction.model_file import read_tensors, write_tensors
 from inmateria.reconstruction.networks import build_network
-from inmateria.reconstruction.scaling import ImageScaling, block_average, checked_images
+from inmateria.reconstruction.scaling import ImageScaling, checked_images
 from inmateria.reconstruction.training import predict
 
 Real = NDArray[np.float64]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inmateria.data.sample_store import SampleStore
+from inmateria.datasets.averaging import block_average
 from inmateria.errors import DataFileError, ParameterError
 from inmateria.reconstruction.presets import Target
-from inmateria.reconstruction.scaling import ImageScaling, block_average
+from inmateria.reconstruction.scaling import ImageScaling
 from inmateria.reconstruction.sources import Batch
 
 # Blocks that are kept: some 2,000 samples are shuffled among each other.

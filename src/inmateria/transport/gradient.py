@@ -168,20 +168,32 @@ def pldos_gradient(
     def take(s: int, sample: Sample, states: States) -> None:
         pldos[s] = states.pldos
         n = len(states.r)
-        psi = states.psi.copy()
-        source = np.empty_like(psi)
-        modes_of_slices(sample.plan, weights[s][:, None] * psi, source, sample.work.scratch)
-        # The conjugate of psi.
-        source[:, n:] *= -1
-        adjoint, error = sample.response(source, accuracy, MOST_CORRECTIONS)
-        if not error <= accuracy:
-            raise ConvergenceError(
-                f"sample {s}: the adjoint states reach {error:.2g} instead of {accuracy:g}; "
-                "ask for less accuracy"
-            )
-        real = (psi[:, :n] * adjoint[:, :n]).sum(axis=1)
-        imag = (psi[:, n:] * adjoint[:, n:]).sum(axis=1)
-        gradient[s] = 4 * np.pi * (real - imag) / gas.hopping_mev
+        psi = states.psi[:, :n] + 1j * states.psi[:, n:]
+        adjoint = adjoint_states(sample, weights[s][:, None] * psi.conj(), accuracy)
+        gradient[s] = 4 * np.pi * (psi * adjoint).sum(axis=1).real / gas.hopping_mev
 
     each_sample(gas, batch, take, accuracy=accuracy, lead=lead, progress=progress)
     return PldosGradient(pldos.reshape(potential.shape), gradient.reshape(potential.shape))
+
+
+def adjoint_states(
+    sample: Sample, source: NDArray[np.complex128], accuracy: float
+) -> NDArray[np.complex128]:
+    """G applied to (n_x, n_columns, n_y) complex columns on sites.
+
+    The states of the sample, which are views of its workspace, are overwritten.
+
+    Raises
+    ------
+    ConvergenceError
+    """
+    columns = np.concatenate([source.real, source.imag], axis=1)
+    right = np.empty_like(columns)
+    modes_of_slices(sample.plan, columns, right, sample.work.scratch)
+    found, error = sample.response(right, accuracy, MOST_CORRECTIONS)
+    if not error <= accuracy:
+        raise ConvergenceError(
+            f"the adjoint states reach {error:.2g} instead of {accuracy:g}; ask for less accuracy"
+        )
+    n = source.shape[1]
+    return np.asarray(found[:, :n] + 1j * found[:, n:])

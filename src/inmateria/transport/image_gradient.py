@@ -26,16 +26,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inmateria.errors import ConvergenceError, ParameterError, ShapeError
-from inmateria.transport.dropped_modes import modes_of_slices
+from inmateria.errors import ParameterError, ShapeError
 from inmateria.transport.geometry import GasGeometry
-from inmateria.transport.gradient import sensitivity
+from inmateria.transport.gradient import adjoint_states, sensitivity
 from inmateria.transport.real_engine import Sample, States
-from inmateria.transport.samples import MOST_CORRECTIONS, LeadName, each_sample
+from inmateria.transport.samples import LeadName, each_sample
 from inmateria.transport.scattering import DEFAULT_ACCURACY
 
 Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 Loss = Callable[[Real], tuple[float, Real]]
 
 
@@ -97,7 +95,7 @@ def image_gradient(
         if image == "pldos":
             shown = states.pldos.copy()
             value, weight = loss(shown)
-            adjoint = _adjoint(sample, np.asarray(weight[:, None] * psi.conj()), accuracy)
+            adjoint = adjoint_states(sample, np.asarray(weight[:, None] * psi.conj()), accuracy)
             gradient = 4 * np.pi * (psi * adjoint).sum(axis=1).real / gas.hopping_mev
         else:
             shown = sensitivity(states) / gas.hopping_mev
@@ -106,7 +104,7 @@ def image_gradient(
             reflected = np.tensordot(psi, states.r.conj(), axes=(1, 0)).swapaxes(1, 2)
             pairs = np.einsum("ij,iaj,ibj->ab", weight, psi, psi, optimize=True)
             near = np.tensordot(psi, pairs.conj(), axes=(1, 0)).swapaxes(1, 2)
-            adjoint = _adjoint(sample, np.asarray(weight[:, None] * reflected), accuracy)
+            adjoint = adjoint_states(sample, np.asarray(weight[:, None] * reflected), accuracy)
             gradient = -2 * (near * psi).sum(axis=1).real
             gradient -= 4 * (psi * adjoint).sum(axis=1).imag
             gradient /= gas.hopping_mev
@@ -114,17 +112,3 @@ def image_gradient(
 
     each_sample(gas, potential[None], take, accuracy=accuracy, lead=lead)
     return found[0]
-
-
-def _adjoint(sample: Sample, source: Complex, accuracy: float) -> Complex:
-    """G applied to (n_x, n_columns, n_y) complex columns on sites."""
-    columns = np.concatenate([source.real, source.imag], axis=1)
-    right = np.empty_like(columns)
-    modes_of_slices(sample.plan, columns, right, sample.work.scratch)
-    found, error = sample.response(right, accuracy, MOST_CORRECTIONS)
-    if not error <= accuracy:
-        raise ConvergenceError(
-            f"the adjoint states reach {error:.2g} instead of {accuracy:g}; ask for less accuracy"
-        )
-    n = source.shape[1]
-    return np.asarray(found[:, :n] + 1j * found[:, n:])
