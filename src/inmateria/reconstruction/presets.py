@@ -65,9 +65,9 @@ PRESETS: dict[str, Preset] = {
         "amplitude",
         4,
         TrainingPlan(
-            epochs=30,
+            epochs=6,
             batch=16,
-            learning_rate=2e-3,
+            learning_rate=4e-3,
             augmentation=Augmentation(mirror=True, noise=0.1, broadening=1.0),
         ),
     ),
