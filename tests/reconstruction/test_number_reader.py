@@ -152,7 +152,7 @@ def test_a_record_that_makes_no_model(tmp_path: Path) -> None:
 
 
 def test_the_default_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "files", lambda _: tmp_path)
+    monkeypatch.setattr(load, "DEFAULT_PATH", tmp_path / "models" / "default.safetensors")
     with pytest.raises(ModelFileError, match="reconstruct train"):
         default_model()
     one = replace(potentials(), about={"image": "pldos"})

@@ -151,6 +151,57 @@ def evaluate(
     return _potentials(model, store, blocks, image, tell)
 
 
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One sample of a store beside what a model makes of it.
+
+    Attributes
+    ----------
+    sample : int
+    image : (n_x, n_y) array
+        As it lies in the store.
+    true_mev, found_mev, uncertainty_mev : arrays
+        On the model's pixels.
+    r : float
+    """
+
+    sample: int
+    image: Real
+    true_mev: Real
+    found_mev: Real
+    uncertainty_mev: Real
+    r: float
+
+
+def example(
+    model: Reconstructor, store: SampleStore, sample: int, *, image: str = "pldos"
+) -> Example:
+    """A sample of a store by its number."""
+    block = sample // store.layout.block_size
+    row = sample - store.layout.samples(block).start
+    seen = read_images(store, block, image)[row]
+    true = read_targets(store, block, "potential", target_pixel(model, store))[row]
+    found = model.reconstruct(seen)
+    r = float(pearson(found.potential_mev, true))
+    return Example(sample, seen, true, found.potential_mev, found.uncertainty_mev, r)
+
+
+def ranked(evaluation: PotentialEvaluation, *shares: float) -> list[int]:
+    """Samples at these places when they are ordered by r: 0 is the worst, 0.5 the median."""
+    order = evaluation.samples[np.argsort(evaluation.r, kind="stable")]
+    picked = [int(order[round(share * (len(order) - 1))]) for share in shares]
+    return list(dict.fromkeys(picked))
+
+
+def constant_rms_slope(model: NumberReader, spacing_nm: float) -> float:
+    """d ln N_d / d ln s along the line of constant rms."""
+    step = 1e-3
+    rows = [[spacing_nm * (1 + d), 1e12] for d in (-step, step)]
+    low, high = np.log(model.derived(rows)[:, 0])
+    # rms goes with the square root of the density.
+    return float(-2 * (high - low) / (2 * step))
+
+
 def pixel_nm(store: SampleStore) -> float:
     """Side of a pixel of a store's maps."""
     configuration = store.layout.configuration

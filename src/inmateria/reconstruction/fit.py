@@ -12,7 +12,7 @@ from torch import nn
 
 from inmateria.data.sample_store import SampleStore
 from inmateria.errors import ParameterError
-from inmateria.reconstruction.evaluation import evaluate, pixel_nm
+from inmateria.reconstruction.evaluation import Evaluation, evaluate, pixel_nm
 from inmateria.reconstruction.familiarity import Familiarity
 from inmateria.reconstruction.networks import build_network
 from inmateria.reconstruction.number_reader import PARAMETERS, NumberReader, coefficient_names
@@ -84,6 +84,8 @@ class Fit:
     model : Reconstructor or NumberReader
         What is saved and gives answers.
     split : Split
+    evaluation : PotentialEvaluation or NumberEvaluation
+        What `errors` sums up.
     """
 
     network: nn.Module
@@ -94,6 +96,7 @@ class Fit:
     errors: dict[str, Any]
     model: Reconstructor | NumberReader
     split: Split
+    evaluation: Evaluation
 
 
 def fit_preset(
@@ -178,7 +181,8 @@ def fit_preset(
             "training_samples": len(part(split.training)),
             "blocks": {name: list(blocks) for name, blocks in asdict(split).items()},
             "plan": asdict(preset.plan),
-            "history": asdict(history),
+            # Without seconds: the same training makes the same file.
+            "history": {k: v for k, v in asdict(history).items() if k != "seconds"},
         },
     }
     model: Reconstructor | NumberReader
@@ -195,9 +199,12 @@ def fit_preset(
     else:
         names = PARAMETERS if preset.target == "parameters" else _coefficients(store)
         model = NumberReader(target_scaling=target_scaling, names=names, **common)
-    errors = evaluate(model, store, split.test, image=image).summary()
+    judged = evaluate(model, store, split.test, image=image)
+    errors = judged.summary()
     model = replace(model, about={**model.about, "test": errors})
-    return Fit(network, preset, image_scaling, target_scaling, history, errors, model, split)
+    return Fit(
+        network, preset, image_scaling, target_scaling, history, errors, model, split, judged
+    )
 
 
 def network_gives_uncertainty(network: nn.Module, model: Reconstructor) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -24,6 +23,25 @@ from inmateria.reconstruction.reconstructor import (
 Model = Reconstructor | NumberReader
 
 DEFAULT = "default"
+DEFAULT_PATH = Path(__file__).with_name("models") / "default.safetensors"
+
+
+def model_path(path: str | Path) -> Path:
+    """The file of a model, or of the ``"default"`` one.
+
+    Raises
+    ------
+    ModelFileError
+        If the default model is not there.
+    """
+    if str(path) != DEFAULT:
+        return Path(path)
+    if not DEFAULT_PATH.is_file():
+        raise ModelFileError(
+            f"{DEFAULT_PATH} is missing, the default model of this installation; install inmateria "
+            "again, or give a model that `inmateria reconstruct train` wrote"
+        )
+    return DEFAULT_PATH
 
 
 def load_model(path: str | Path) -> Model:
@@ -33,11 +51,10 @@ def load_model(path: str | Path) -> Model:
     ------
     ModelFileError
     """
-    if str(path) == DEFAULT:
-        return default_model()
-    tensors, record = read_tensors(Path(path))
+    file = model_path(path)
+    tensors, record = read_tensors(file)
     of = number_reader_of if record.get("answer", "potential") == "numbers" else reconstructor_of
-    return of(path, tensors, record)
+    return of(file, tensors, record)
 
 
 def default_model() -> Reconstructor:
@@ -47,13 +64,8 @@ def default_model() -> Reconstructor:
     ------
     ModelFileError
     """
-    with as_file(files("inmateria.reconstruction") / "models" / "default.safetensors") as path:
-        if not path.is_file():
-            raise ModelFileError(
-                f"{path} is missing, the default model of this installation; install inmateria "
-                "again, or give a model that `inmateria reconstruct train` wrote"
-            )
-        return reconstructor_of(path, *read_tensors(path))
+    file = model_path(DEFAULT)
+    return reconstructor_of(file, *read_tensors(file))
 
 
 def save_model(path: str | Path, model: Model) -> Path:
