@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 LABELS = {
     "dopant_spacing_nm": "s (nm)",
-    "density_per_cm2": "N_d (1/cm²)",
+    "density_per_cm2": "N_d (10¹²/cm²)",
     "rms_mev": "rms (meV)",
     "correlation_nm": "correlation length (nm)",
 }
+# What a label counts in.
+UNITS = {"density_per_cm2": 1e12}
 HEADER = ("quantity", "value", "what it is")
 
 Rows = list[tuple[str, str, str]]
@@ -153,13 +155,14 @@ def _numbers(found: NumberEvaluation, slope: float | None) -> list[Section]:
         )  # fmt: skip
         return [Section("Coefficients", [picture])]
     labels = [LABELS[name] for name in found.names]
+    units = np.array([UNITS.get(name, 1.0) for name in found.names])
     relative = found.relative()
     return [
         Section(
             "Found and true",
             [
                 Picture(
-                    draw_numbers(found.found, found.true, labels),
+                    draw_numbers(found.found / units, found.true / units, labels),
                     "Right answers lie on the dashed lines.",
                 ),
                 Picture(

@@ -38,7 +38,7 @@ def draw_numbers(found: ArrayLike, true: ArrayLike, labels: Sequence[str]) -> st
                 y,
                 linestyle="none",
                 marker=".",
-                markersize=3,
+                markersize=4,
                 color=LOW,
                 alpha=0.5,
             )
