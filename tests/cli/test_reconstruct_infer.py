@@ -423,3 +423,23 @@ def test_without_a_gas_the_answer_comes_without_its_image(inmateria: Run, tmp_pa
 def test_steps_name_no_gas_for_a_warm_set() -> None:
     warm = GenerationSettings.model_validate({"temperature_k": 1.0}).configuration()
     assert reconstruct_steps._physics(potentials(configuration=warm)) == (None, None)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_show_prints_models_and_results(inmateria: Run, model: Path, tmp_path: Path) -> None:
+    file, out = save(tmp_path / "i.npy", SEEN[0]), tmp_path / "out"
+    inmateria("reconstruct", "infer", file, "--model", model, "--out", out)
+    shown = inmateria("show", only_run(out) / "data" / "reconstruction.nc")
+    assert shown.status == 0, shown.err
+    for words in ("inmateria.reconstruction-result 1", "potential_mev", "1 x 16 x 12", "i.npy"):
+        assert words in shown.out
+    shown = inmateria("show", model)
+    assert shown.status == 0, shown.err
+    for words in ("32 x 24 pixels of 10 nm", "potentials on pixels of 20 nm", "n_x: 64"):
+        assert words in shown.out
+    reads = inmateria("show", save_model(tmp_path / "n.safetensors", numbers()))
+    assert "2 numbers: dopant_spacing_nm, density_per_cm2" in reads.out
+    whole = bytearray(model.read_bytes())
+    whole[-1] ^= 1
+    model.write_bytes(bytes(whole))
+    assert_one_line(inmateria("show", model), "damaged")
