@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from inmateria import ElectronGas, Lead, RemoteDopants
 from inmateria.datasets.averaging import block_average
 from inmateria.errors import NotFiniteError, ParameterError, ShapeError
+from inmateria.reconstruction import refinement
 from inmateria.reconstruction.band_limited import on_sites
 from inmateria.reconstruction.misfit import computed_pldos
 from inmateria.reconstruction.refinement import refine
@@ -78,3 +81,23 @@ def test_errors() -> None:
         computed_pldos(GAS, np.zeros(GAS.shape), np.ones((32, 32)))
     with pytest.raises(ParameterError, match="same everywhere"):
         computed_pldos(GAS, np.zeros(GAS.shape), np.ones((32, 24)))
+
+
+def test_the_gradient_on_coarse_pixels_is_that_of_the_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = block_average(GAS.pldos(DOPANTS.sample(GAS, seed=3).potential, accuracy=1e-8), 2)
+    checked = []
+
+    def check(objective: Any, begin: Any, **_: Any) -> SimpleNamespace:
+        way = np.random.default_rng(0).normal(size=begin.size)
+        step = 1e-4
+        rise = (objective(begin + step * way)[0] - objective(begin - step * way)[0]) / (2 * step)
+        checked.append((rise, float(objective(begin)[1] @ way)))
+        return SimpleNamespace(x=begin)
+
+    monkeypatch.setattr(refinement, "minimize", check)
+    refine(GAS, DOPANTS.sample(GAS, seed=4).potential, seen, pixel=2, step=2.0, accuracy=1e-10)
+    ((rise, slope),) = checked
+    # Second order in a step of 1e-4 of a component's typical size.
+    assert slope == pytest.approx(rise, rel=1e-4)
