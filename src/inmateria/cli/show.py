@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def command(path: Path) -> None:
-    """Print what is in PATH: a measurement, a transport sample, a device, a model, a
-    solution or a run folder.
+    """Print what is in PATH: a measurement, a transport sample, a reconstruction, a device, a
+    model, a solution or a run folder.
 
     Checksums are verified on the way; a damaged file is an error.
     """
+    from inmateria.cli.show_reconstruction import (
+        is_reconstruction_model,
+        show_reconstruction_model,
+        show_result,
+    )
     from inmateria.data.device_file import is_device_file
+    from inmateria.data.reconstruction_file import is_reconstruction_file
     from inmateria.data.transport_file import is_transport_file
 
     console = Console(highlight=False)
@@ -33,6 +39,10 @@ def command(path: Path) -> None:
         _show_run(console, path)
     elif is_device_file(path):
         _show_device(console, path)
+    elif is_reconstruction_model(path):
+        show_reconstruction_model(console, path)
+    elif is_reconstruction_file(path):
+        show_result(console, path)
     elif _is_model(path):
         _show_model(console, path)
     elif path.suffix == ".json":
@@ -94,6 +104,7 @@ def _show_measurement(console: Console, path: Path) -> None:
 
 
 def _show_transport(console: Console, path: Path) -> None:
+    from inmateria.cli.show_reconstruction import QUANTITY_HEADER, quantity_rows
     from inmateria.data.transport_file import open_transport
 
     dataset = open_transport(path)
@@ -112,17 +123,7 @@ def _show_transport(console: Console, path: Path) -> None:
     }
     print_facts(console, facts)
     console.print()
-    lines = [
-        (
-            str(name),
-            " x ".join(map(str, variable.shape)) or "1",
-            variable.attrs["units"],
-            f"{float(variable.min()):.4g}",
-            f"{float(variable.max()):.4g}",
-        )
-        for name, variable in dataset.variables.items()
-    ]
-    print_rows(console, ("quantity", "shape", "unit", "lowest", "highest"), lines)
+    print_rows(console, QUANTITY_HEADER, quantity_rows(dataset))
 
 
 def _channels(dataset: xr.Dataset) -> list[tuple[str, ...]]:
