@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from inmateria.gradients.calibration import calibrate
     from inmateria.gradients.homodyne import Homodyne
     from inmateria.gradients.plan_tones import plan_tones
+    from inmateria.reconstruction.load import reconstruct
     from inmateria.rigs.guard import Guard
     from inmateria.rigs.simulated import SimulatedRig
     from inmateria.surrogates.brainspy import read_brainspy_model
@@ -71,6 +72,7 @@ _HOMES = {
     "ElectronGas": "inmateria.transport.gas",
     "Lead": "inmateria.transport.gas",
     "RemoteDopants": "inmateria.transport.disorder.remote_dopants",
+    "reconstruct": "inmateria.reconstruction.load",
 }
 
 __all__ = [
@@ -103,6 +105,7 @@ __all__ = [
     "open_measurement",
     "plan_tones",
     "read_brainspy_model",
+    "reconstruct",
     "sample",
     "save_device",
     "survey_device",

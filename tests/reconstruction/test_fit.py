@@ -14,7 +14,11 @@ from inmateria.datasets.settings import GenerationSettings
 from inmateria.errors import DataFileError, ParameterError
 from inmateria.reconstruction.fit import Split, fit_preset
 from inmateria.reconstruction.presets import PRESETS, find_preset
-from inmateria.reconstruction.reconstructor import load_reconstructor, save_reconstructor
+from inmateria.reconstruction.reconstructor import (
+    Reconstructor,
+    load_reconstructor,
+    save_reconstructor,
+)
 from inmateria.reconstruction.stored import read_targets
 
 SETTINGS = GenerationSettings.model_validate(
@@ -40,17 +44,17 @@ def test_a_potential_with_its_uncertainty(store: SampleStore, tmp_path: Path) ->
     options = {"width": 8, "depth": 2, "shrink": 2}
     preset = replace(preset, options=options, target_pixel=2, plan=replace(preset.plan, epochs=3))
     found = fit_preset(store, preset)
-    assert found.reconstructor is not None
+    assert isinstance(found.model, Reconstructor)
     assert found.errors["samples"] == 4
     assert 0 <= found.errors["coverage_90"] <= 1
-    assert found.reconstructor.about["training_samples"] == 32
-    again = load_reconstructor(save_reconstructor(tmp_path / "m.safetensors", found.reconstructor))
+    assert found.model.about["training_samples"] == 32
+    again = load_reconstructor(save_reconstructor(tmp_path / "m.safetensors", found.model))
     image = np.asarray(store.values(0, "pldos"))[0]
     answer = again.reconstruct(image)
     assert answer.potential_mev.shape == (16, 8)
     assert answer.pixel_nm == 10.0
     np.testing.assert_array_equal(
-        answer.potential_mev, found.reconstructor.reconstruct(image).potential_mev
+        answer.potential_mev, found.model.reconstruct(image).potential_mev
     )
 
 
@@ -61,9 +65,11 @@ def test_the_papers_networks(store: SampleStore, name: str) -> None:
     changes = {"widths": (4, 8)} if name != "encoder-decoder" else {}
     found = fit_preset(store, replace(preset, options={**preset.options, **changes}, plan=plan))
     assert found.errors["samples"] == 4
-    assert (found.reconstructor is None) == (name != "encoder-decoder")
+    assert isinstance(found.model, Reconstructor) == (name == "encoder-decoder")
+    assert found.model.about["blocks"]["test"] == [9]
     if name == "two-parameters":
-        assert found.errors["relative_error_s"] > 0
+        for key in ("s", "density", "rms", "correlation_length"):
+            assert found.errors[f"relative_error_{key}"] > 0
 
 
 def test_split(store: SampleStore) -> None:

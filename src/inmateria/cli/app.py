@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "inmateria.cli.transport",
         "Quantum transport through a disordered electron gas.",
     ),
+    "reconstruct": (
+        "inmateria.cli.reconstruct",
+        "The disorder behind an image of transport: networks and refinement.",
+    ),
     "import": ("inmateria.cli.import_", "Take over models and data of brains-py."),
 }
 

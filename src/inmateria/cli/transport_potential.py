@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inmateria.cli.array_file import read_array
 from inmateria.cli.transport_settings import DisorderSettings, TransportSettings
 from inmateria.errors import DataFileError, NotFiniteError, ShapeError
 from inmateria.transport.disorder.ensemble import DisorderSample
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from inmateria.transport.gas import ElectronGas
 
 NAME = "potential"
-# An array and its unit, where the file says one.
-Found: TypeAlias = tuple[NDArray[np.generic], str | None]
-
-
 # A potential below this share of the Fermi energy changes nothing that one could see.
 FAINT = 1e-3
 
@@ -84,15 +80,12 @@ def read_potential(path: Path, gas: ElectronGas) -> NDArray[np.float64]:
     """
     from inmateria.transport.disorder.grid import real_array
 
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise DataFileError(f"{path} {what}; check the path")
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".nc": _read_netcdf}
-    if path.suffix not in readers:
-        raise DataFileError(f"{path} is not one of {', '.join(readers)}; save the potential as one")
-    found, unit = readers[path.suffix](path)
+    found = read_array(path, [NAME], what="potential")
+    unit = found.unit
+    if unit not in (None, "meV"):
+        raise DataFileError(f"{path}: '{found.name}' is in {unit}; convert it to meV")
     try:
-        values = real_array(found)
+        values = real_array(found.values)
     except (NotFiniteError, ShapeError) as error:
         raise type(error)(f"{path}: {error}") from error
     if values.shape != gas.shape:
@@ -114,55 +107,3 @@ def _misfit(shape: tuple[int, ...], gas: ElectronGas) -> str:
     if shape == gas.shape[::-1]:
         return f"{what}; transpose it, x comes first"
     return f"{what}; interpolate it, or use --n-x {shape[0]} --n-y {shape[1]}"
-
-
-def _read_npy(path: Path) -> Found:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False)), None
-    except (OSError, EOFError, ValueError, MemoryError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _read_npz(path: Path) -> Found:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = list(archive.files)
-            if NAME in names or len(names) == 1:
-                return np.asarray(archive[NAME if NAME in names else names[0]]), None
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, MemoryError,
-            NotImplementedError, zipfile.BadZipFile) as error:  # fmt: skip
-        raise _unreadable(path, error) from error
-    listed = ", ".join(names[:8]) or "nothing"
-    raise DataFileError(f"{path} holds {listed}; name one array '{NAME}', or save it alone")
-
-
-def _read_netcdf(path: Path) -> Found:
-    import xarray as xr
-
-    from inmateria.data.measurement import DAMAGE
-
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            names = [str(name) for name in dataset.data_vars]
-            variable = dataset[NAME].load() if NAME in names else None
-    except DAMAGE as error:
-        raise _unreadable(path, error) from error
-    if variable is None:
-        listed = ", ".join(names[:8]) or "no variable"
-        raise DataFileError(f"{path} holds {listed}; name the potential '{NAME}'")
-    unit = variable.attrs.get("units")
-    if unit not in (None, "meV"):
-        raise DataFileError(f"{path}: '{NAME}' is in {unit}; convert it to meV")
-    if set(variable.dims) == {"x", "y"}:
-        variable = variable.transpose("x", "y")
-    return np.asarray(variable.values), unit
-
-
-def _unreadable(path: Path, error: Exception) -> DataFileError:
-    if "pickle" in str(error).lower():
-        return DataFileError(
-            f"{path} holds Python objects (a pickle), which could run code and are never loaded; "
-            "save numbers: np.save(file, np.asarray(potential, dtype=float))"
-        )
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return DataFileError(f"{path} cannot be read as {path.suffix} ({reason}); save it again")

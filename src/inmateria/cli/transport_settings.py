@@ -144,7 +144,7 @@ class BenchmarkSettings(Configuration):
         return self.model_copy(update={"disorder": self.disorder.complete()})
 
 
-Chosen = TypeVar("Chosen", TransportSettings, BenchmarkSettings)
+Chosen = TypeVar("Chosen", bound=Configuration)
 
 
 def resolve_tables(

@@ -12,11 +12,12 @@ from torch import nn
 
 from inmateria.data.sample_store import SampleStore
 from inmateria.errors import ParameterError
+from inmateria.reconstruction.evaluation import Evaluation, evaluate, pixel_nm
 from inmateria.reconstruction.familiarity import Familiarity
-from inmateria.reconstruction.metrics import coverage, pearson, rms_error
 from inmateria.reconstruction.networks import build_network
+from inmateria.reconstruction.number_reader import PARAMETERS, NumberReader, coefficient_names
 from inmateria.reconstruction.presets import Preset
-from inmateria.reconstruction.reconstructor import NINETY, Reconstructor
+from inmateria.reconstruction.reconstructor import Reconstructor
 from inmateria.reconstruction.scaling import ImageScaling
 from inmateria.reconstruction.stored import (
     Stored,
@@ -80,8 +81,11 @@ class Fit:
     history : History
     errors : mapping
         On the test blocks, by name.
-    reconstructor : Reconstructor, optional
-        Where potentials are found.
+    model : Reconstructor or NumberReader
+        What is saved and gives answers.
+    split : Split
+    evaluation : PotentialEvaluation or NumberEvaluation
+        What `errors` sums up.
     """
 
     network: nn.Module
@@ -90,7 +94,9 @@ class Fit:
     target_scaling: TargetScaling
     history: History
     errors: dict[str, Any]
-    reconstructor: Reconstructor | None
+    model: Reconstructor | NumberReader
+    split: Split
+    evaluation: Evaluation
 
 
 def fit_preset(
@@ -99,6 +105,7 @@ def fit_preset(
     *,
     image: str = "pldos",
     most: int | None = None,
+    split: Split | None = None,
     checkpoint: Path | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -112,6 +119,8 @@ def fit_preset(
     preset : Preset
     most : int, optional
         Samples to train on at most.
+    split : Split, optional
+        By default that of the blocks that are done by now.
     checkpoint : Path, optional
         As in `train_network`.
 
@@ -119,7 +128,7 @@ def fit_preset(
     ------
     ParameterError, TrainingError, DataFileError
     """
-    split = Split.of(store, most=most)
+    split = Split.of(store, most=most) if split is None else split
 
     def images(block: int) -> Real:
         return read_images(store, block, image)
@@ -157,36 +166,45 @@ def fit_preset(
         progress=progress,
     )
     network.to("cpu")
-    model = None
+    spacing = pixel_nm(store)
+    common: dict[str, Any] = {
+        "network": network,
+        "kind": preset.kind,
+        "options": options,
+        "scaling": image_scaling,
+        "shape": (some.shape[1], some.shape[2]),
+        "image_pixel_nm": spacing,
+        "familiarity": Familiarity.of(image_scaling(some)),
+        "about": {
+            "configuration": dict(store.layout.configuration),
+            "image": image,
+            "training_samples": len(part(split.training)),
+            "blocks": {name: list(blocks) for name, blocks in asdict(split).items()},
+            "plan": asdict(preset.plan),
+            # Without seconds: the same training makes the same file.
+            "history": {k: v for k, v in asdict(history).items() if k != "seconds"},
+        },
+    }
+    model: Reconstructor | NumberReader
     if preset.target == "potential":
-        spacing = _pixel_nm(store)
         model = Reconstructor(
-            network=network,
-            kind=preset.kind,
-            options=options,
-            scaling=image_scaling,
-            shape=(some.shape[1], some.shape[2]),
-            image_pixel_nm=spacing,
             potential_pixel_nm=spacing * preset.target_pixel,
             potential_scale_mev=target_scaling.width[0],
-            familiarity=Familiarity.of(image_scaling(some)),
             mirror=preset.plan.augmentation.mirror,
-            about={
-                "configuration": dict(store.layout.configuration),
-                "image": image,
-                "training_samples": len(part(split.training)),
-                "plan": asdict(preset.plan),
-                "history": asdict(history),
-            },
+            **common,
         )
         if network_gives_uncertainty(network, model):
             held = [(images(block), targets(block)) for block in split.validation]
             model.calibrate(*(np.concatenate(parts) for parts in zip(*held, strict=True)))
-        errors = judge_potentials(model, store, split.test, image, preset)
-        model = replace(model, about={**model.about, "test": errors})
     else:
-        errors = judge_numbers(network, part(split.test), target_scaling)
-    return Fit(network, preset, image_scaling, target_scaling, history, errors, model)
+        names = PARAMETERS if preset.target == "parameters" else _coefficients(store)
+        model = NumberReader(target_scaling=target_scaling, names=names, **common)
+    judged = evaluate(model, store, split.test, image=image)
+    errors = judged.summary()
+    model = replace(model, about={**model.about, "test": errors})
+    return Fit(
+        network, preset, image_scaling, target_scaling, history, errors, model, split, judged
+    )
 
 
 def network_gives_uncertainty(network: nn.Module, model: Reconstructor) -> bool:
@@ -194,48 +212,6 @@ def network_gives_uncertainty(network: nn.Module, model: Reconstructor) -> bool:
     return bool(predict(network, np.zeros((1, 1, *model.shape), np.float32)).shape[1] == 2)
 
 
-def judge_potentials(
-    model: Reconstructor, store: SampleStore, blocks: tuple[int, ...], image: str, preset: Preset
-) -> dict[str, Any]:
-    """Correlation, errors and coverage over test blocks."""
-    r, rms, shares = [], [], []
-    for block in blocks:
-        found = model.reconstruct(read_images(store, block, image))
-        true = read_targets(store, block, preset.target, preset.target_pixel)
-        r.append(pearson(found.potential_mev, true))
-        rms.append(rms_error(found.potential_mev, true))
-        shares.append(coverage(found.potential_mev, found.uncertainty_mev, true, NINETY))
-    correlation, error = np.concatenate(r), np.concatenate(rms)
-    return {
-        "samples": len(correlation),
-        "r_median": float(np.median(correlation)),
-        "r_lowest": float(correlation.min()),
-        "rms_error_mev": float(np.sqrt((error**2).mean())),
-        "relative_rms_error": float(np.sqrt((error**2).mean()) / model.potential_scale_mev),
-        "coverage_90": float(np.mean(shares)) if np.isfinite(shares).all() else None,
-    }
-
-
-def judge_numbers(network: nn.Module, samples: Stored, scaling: TargetScaling) -> dict[str, Any]:
-    """Relative errors and correlation of each number over test samples."""
-    images, targets = samples.read(np.arange(len(samples)))
-    found, true = scaling.back(predict(network, images)), scaling.back(targets)
-    away = found - true
-    spread = true.std(axis=0)
-    correlation = [
-        float(np.corrcoef(found[:, k], true[:, k])[0, 1]) if spread[k] > 0 else float("nan")
-        for k in range(true.shape[1])
-    ]
-    errors: dict[str, Any] = {"samples": len(images), "r_median": float(np.nanmedian(correlation))}
-    if samples.target == "parameters":
-        relative = away / true
-        errors["relative_error_s"], errors["relative_error_density"] = (
-            float(e) for e in np.sqrt((relative**2).mean(axis=0))
-        )
-        errors["correlation_of_errors"] = float(np.corrcoef(relative[:, 0], relative[:, 1])[0, 1])
-    return errors
-
-
-def _pixel_nm(store: SampleStore) -> float:
-    configuration = store.layout.configuration
-    return float(configuration["gas"]["spacing_nm"]) * int(configuration["keep"]["resolution"])
+def _coefficients(store: SampleStore) -> tuple[str, ...]:
+    places = {place.name: place.values for place in store.layout.coordinates}
+    return coefficient_names(places["m_x"], places["m_y"])

@@ -44,7 +44,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str
         "sha256": _digest(whole, text),
     }
     make_folder(path.parent)
-    return write_bytes(path, safetensors.torch.save(whole, metadata=header))
+    return write_bytes(path, _in_order(safetensors.torch.save(whole, metadata=header)))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -80,6 +80,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} is damaged ({error}); copy it again or train again"
         ) from error
     return tensors, record
+
+
+def _in_order(file: bytes) -> bytes:
+    """The same with the keys of its header in order, so that equal models are equal files.
+
+    safetensors writes them as they lie in a hash table: eight bytes of length, JSON, padding to
+    eight bytes, tensors.
+    """
+    length = int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8 : 8 + length]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + file[8 + length :]
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

@@ -216,4 +216,5 @@ def build_network(kind: str, *, seed: int, **options: Any) -> nn.Module:
         try:
             return KINDS[kind](**options)
         except TypeError as error:
-            raise ParameterError(f"network {kind}: {error}") from error
+            given = ", ".join(f"{name} = {value!r}" for name, value in options.items())
+            raise ParameterError(f"network {kind} with {given}: {error}") from error

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from inmateria.datasets.averaging import block_average
-from inmateria.errors import ModelFileError, ParameterError, ShapeError
+from inmateria.errors import ModelFileError, ParameterError
 from inmateria.reconstruction.familiarity import Familiarity
 from inmateria.reconstruction.metrics import coverage
 from inmateria.reconstruction.model_file import read_tensors, write_tensors
 from inmateria.reconstruction.networks import build_network
-from inmateria.reconstruction.scaling import ImageScaling, checked_images
+from inmateria.reconstruction.pixels import on_pixels
+from inmateria.reconstruction.scaling import ImageScaling
 from inmateria.reconstruction.training import predict
 
 Real = NDArray[np.float64]
@@ -99,16 +99,7 @@ class Reconstructor:
             If they are not of the model's shape or a multiple of it.
         NotFiniteError, ParameterError
         """
-        given = checked_images(images)
-        factor = given.shape[-2] // self.shape[0]
-        if not factor or given.shape[-2:] != (factor * self.shape[0], factor * self.shape[1]):
-            raise ShapeError(
-                f"an image of {given.shape[-2]} x {given.shape[-1]} pixels: this model takes "
-                f"{self.shape[0]} x {self.shape[1]} of {self.image_pixel_nm:g} nm (from source to "
-                "drain first), or a whole multiple; crop or interpolate it"
-            )
-        leading = given.shape[:-2]
-        flat = block_average(given.reshape(-1, *given.shape[-2:]), factor)
+        flat, leading = on_pixels(images, self.shape, self.image_pixel_nm)
         scaled = self.scaling(flat)
         value, sigma = self._answer(scaled)
         shape = (*leading, *value.shape[-2:])
@@ -169,7 +160,7 @@ def save_reconstructor(path: str | Path, model: Reconstructor) -> Path:
         if name not in ("network", "scaling", "familiarity")
     }
     record |= {"scaling": asdict(model.scaling), "familiarity": asdict(model.familiarity)}
-    return write_tensors(Path(path), model.network.state_dict(), record)
+    return write_tensors(Path(path), model.network.state_dict(), record | {"answer": "potential"})
 
 
 def load_reconstructor(path: str | Path) -> Reconstructor:
@@ -179,7 +170,22 @@ def load_reconstructor(path: str | Path) -> Reconstructor:
     ------
     ModelFileError
     """
-    tensors, record = read_tensors(Path(path))
+    return reconstructor_of(path, *read_tensors(Path(path)))
+
+
+def reconstructor_of(
+    path: str | Path, tensors: Mapping[str, Tensor], record: dict[str, Any]
+) -> Reconstructor:
+    """A model from what its file holds.
+
+    Raises
+    ------
+    ModelFileError
+        If it does not make one.
+    """
+    # Files of earlier versions do not say what they answer: all were potentials.
+    if record.pop("answer", "potential") != "potential":
+        raise ModelFileError(f"{path} reads numbers, not potentials; load it with load_model")
     try:
         network = build_network(record["kind"], seed=0, **record["options"])
         network.load_state_dict(tensors)

@@ -25,6 +25,7 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
+from inmateria.datasets.averaging import block_average
 from inmateria.errors import NotFiniteError, ParameterError, ShapeError
 from inmateria.transport.disorder.fourier import half_plane, synthesise
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
@@ -93,7 +94,7 @@ class Refinement:
     Attributes
     ----------
     potential_mev : (n_x, n_y) array
-    image : (n_x, n_y) array
+    image : array, of the measured one's shape
         Computed from it, in its own unit.
     scale : float
         k, what the computed image has to be multiplied by.
@@ -121,6 +122,7 @@ def refine(
     *,
     dopants: RemoteDopants | None = None,
     image: Literal["pldos", "sensitivity"] = "pldos",
+    pixel: int = 1,
     noise: float = 1e-3,
     step: float = np.inf,
     free_scale: bool = False,
@@ -135,12 +137,14 @@ def refine(
     ----------
     gas : GasGeometry
     start_mev : (n_x, n_y) array, meV
-    measured : (n_x, n_y) array
+    measured : (n_x / pixel, n_y / pixel) array
         The PLDOS in 1/t, or dT/dV in 1/meV; in any unit with `free_scale`.
     dopants : RemoteDopants, optional
         Which Fourier components are fitted, and how large they may be; the default's where
         left out. A smaller distance than the true one lets finer structure in.
     image : ``"pldos"`` or ``"sensitivity"``
+    pixel : int
+        The measured image is the mean over squares of so many sites.
     noise : float
         sigma, standard deviation of the measurement relative to its largest value.
     step : float
@@ -157,7 +161,13 @@ def refine(
     ------
     ShapeError, NotFiniteError, ParameterError
     """
-    start, wanted = _image(gas, start_mev, "start"), _image(gas, measured, "measured image")
+    if pixel < 1 or gas.n_x % pixel or gas.n_y % pixel:
+        raise ParameterError(
+            f"pixels of {pixel} sites on {gas.n_x} x {gas.n_y} sites: give a divisor of both"
+        )
+    start = _image(gas.shape, start_mev, "start")
+    seen = gas.n_x // pixel, gas.n_y // pixel
+    wanted = _image(seen, measured, "measured image")
     spread = float(wanted.std())
     if not spread > 0:
         raise ParameterError("the measured image is the same everywhere: there is nothing to fit")
@@ -171,13 +181,17 @@ def refine(
     history: list[float] = []
     count = 0
 
-    def misfit(computed: Real) -> tuple[float, Real]:
+    def misfit(on_sites: Real) -> tuple[float, Real]:
+        computed = np.asarray(block_average(on_sites, pixel))
         k = float((computed * wanted).sum() / (computed**2).sum()) if free_scale else 1.0
         difference = k * computed - wanted
         rms = float(np.sqrt((difference**2).mean()))
         shown.update(scale=k, image=computed, misfit=rms / spread)
         # k is the best one: to first order its own change does not change L.
-        return 0.5 * float((difference**2).sum()) / sigma**2, k * difference / sigma**2
+        slope = k * difference / (sigma * pixel) ** 2
+        if pixel > 1:
+            slope = slope.repeat(pixel, axis=0).repeat(pixel, axis=1)
+        return 0.5 * float((difference**2).sum()) / sigma**2, slope
 
     def objective(x: Real) -> tuple[float, Real]:
         nonlocal count
@@ -209,10 +223,10 @@ def refine(
     )
 
 
-def _image(gas: GasGeometry, values: ArrayLike, what: str) -> Real:
+def _image(shape: tuple[int, int], values: ArrayLike, what: str) -> Real:
     given = np.asarray(values, dtype=np.float64)
-    if given.shape != gas.shape:
-        raise ShapeError(f"a {what} of shape {given.shape}: give {gas.shape}, one number a site")
+    if given.shape != shape:
+        raise ShapeError(f"a {what} of shape {given.shape}: give {shape}")
     if not np.isfinite(given).all():
         raise NotFiniteError(f"the {what} holds NaN or infinity: fill these pixels")
     return given

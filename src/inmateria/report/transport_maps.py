@@ -70,7 +70,7 @@ def draw_potential_map(potential_mev: ArrayLike, plan: Plan) -> str:
     plan : Plan
     """
     values = np.asarray(potential_mev, dtype=np.float64)
-    return _draw(
+    return draw_map(
         values,
         plan,
         name="potential-map",
@@ -102,7 +102,7 @@ def draw_pldos_map(
     """
     values = np.asarray(pldos, dtype=np.float64)
     limit = brightest(values) if top is None else top
-    return _draw(
+    return draw_map(
         values,
         plan,
         name=name,
@@ -141,7 +141,7 @@ def draw_gate_map(
             ha="left", va="bottom", fontsize=7.5,
         )  # fmt: skip
 
-    return _draw(
+    return draw_map(
         values,
         plan,
         name="gate-map",
@@ -160,7 +160,7 @@ def brightest(pldos: ArrayLike) -> float:
     return float(np.quantile(values, SHOWN_SHARE)) or float(values.max()) or 1.0
 
 
-def _draw(
+def draw_map(
     values: FloatArray,
     plan: Plan,
     *,
@@ -173,6 +173,30 @@ def _draw(
     edges: tuple[float, float, float, float] | None = None,
     decorate: Callable[[Axes], None] | None = None,
 ) -> str:
+    """A map in the sample's frame with its key, inline SVG.
+
+    Parameters
+    ----------
+    values : (n_x, n_y) array
+        Over the whole sample, or over `edges`; on sites or coarser pixels.
+    plan : Plan
+    name : str
+        Unique on a page.
+    label : str
+        Of the key, with the unit.
+    alt : str
+        What it shows, for those who cannot see it.
+    limit : float, optional
+        Where the colours end; by default the largest modulus.
+    signed : bool
+        Colours that fade to nothing at zero, for both signs; else a glow from zero up.
+    most_pixels : int
+        On the longer side.
+    edges : (left, right, bottom, top), optional
+        nm; by default the sample's.
+    decorate : callable, optional
+        Draws on top.
+    """
     reach = float(np.abs(values).max()) if limit is None else limit
     reach = reach or 1.0
     colours = _fading if signed else _glowing

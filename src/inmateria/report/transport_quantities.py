@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,10 +32,14 @@ def seconds(found: xr.Dataset, step: str) -> float:
 
 def plan_of(found: xr.Dataset) -> Plan:
     """Where the sample and its leads are."""
-    gas = json.loads(found.attrs["gas"])
+    return plan_of_gas(json.loads(found.attrs["gas"]))
+
+
+def plan_of_gas(gas: Mapping[str, Any]) -> Plan:
+    """The same, of an electron gas's own fields."""
     a = float(gas["spacing_nm"])
 
-    def edge(lead: dict[str, int]) -> tuple[float, float]:
+    def edge(lead: Mapping[str, int]) -> tuple[float, float]:
         first = lead["first_row"]
         return (first - 0.5) * a, (first + lead["n_rows"] - 0.5) * a
 

@@ -1,0 +1,114 @@
+"""What was reconstructed from images, in a sentence and as rows of a table.
+
+Everything is taken from the file of the run (`data.reconstruction_file`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from inmateria.report.transport_quantities import array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Kind = Literal["potential", "parameters", "coefficients"]
+
+HEADERS: dict[Kind, tuple[str, ...]] = {
+    "potential": ("image", "rms (meV)", "uncertainty (meV)", "misfit", "refined misfit", "unlike"),
+    "parameters": (
+        "image", "s (nm)", "N_d (1/cm²)", "rms (meV)", "correlation length (nm)", "unlike",
+    ),
+    "coefficients": ("image", "coefficients", "rms of |C|", "unlike"),
+}  # fmt: skip
+
+
+def kind_of(found: xr.Dataset) -> Kind:
+    """What kind of model answered."""
+    if "potential_mev" in found:
+        return "potential"
+    return "parameters" if "dopant_spacing_nm" in found else "coefficients"
+
+
+def result_line(found: xr.Dataset) -> str:
+    """What was found, in a sentence."""
+    kind, n = kind_of(found), found.sizes["sample"]
+    strange = sum(bool(text) for text in json.loads(found.attrs["warnings"]))
+    line = {"potential": _potential, "parameters": _parameters, "coefficients": _coefficients}[
+        kind
+    ](found)
+    if n > 1:
+        line = f"{n} images, in the median: {line}"
+    if strange:
+        what = "the image is" if n == 1 else f"{strange} of {n} are"
+        line += f"; {what} unlike the training set: not to be trusted"
+    return line
+
+
+def rows(found: xr.Dataset) -> list[tuple[str, ...]]:
+    """A row of `HEADERS` for each image; what was not computed is empty."""
+    kind, n = kind_of(found), found.sizes["sample"]
+    warnings = json.loads(found.attrs["warnings"])
+    unlike = ["yes" if text else "" for text in warnings]
+    if kind == "potential":
+        rms, sigma = _rms(array(found, "potential_mev")), _size(array(found, "uncertainty_mev"))
+        columns = [_texts(rms), _texts(sigma)]
+        for name in ("misfit", "refined_misfit"):
+            columns.append(_texts(array(found, name)) if name in found else [""] * n)
+    elif kind == "parameters":
+        names = ("dopant_spacing_nm", "density_per_cm2", "rms_mev", "correlation_nm")
+        columns = [_texts(array(found, name)) for name in names]
+    else:
+        size = array(found, "coefficient_real") ** 2 + array(found, "coefficient_imag") ** 2
+        columns = [[str(found.sizes["coefficient"])] * n, _texts(np.sqrt(size.mean(axis=1)))]
+    return [
+        (str(i), *cells, flag)
+        for i, (*cells, flag) in enumerate(zip(*columns, unlike, strict=True))
+    ]
+
+
+def _potential(found: xr.Dataset) -> str:
+    rms = float(np.median(_rms(array(found, "potential_mev"))))
+    line = f"a potential of {rms:.3g} meV rms"
+    sigma = _size(array(found, "uncertainty_mev"))
+    if np.isfinite(sigma).all():
+        line += f", uncertain by {float(np.median(sigma)):.3g} meV"
+    if "misfit" in found:
+        line += f"; misfit of its image {_middle(found, 'misfit')}"
+    if "refined_misfit" in found:
+        line += f", after refinement {_middle(found, 'refined_misfit')}"
+    return line
+
+
+def _parameters(found: xr.Dataset) -> str:
+    s, density, rms, length = (
+        float(np.median(array(found, name)))
+        for name in ("dopant_spacing_nm", "density_per_cm2", "rms_mev", "correlation_nm")
+    )
+    return (
+        f"s = {s:.3g} nm, N_d = {density:.3g} per cm², "
+        f"so {rms:.3g} meV rms correlated over {length:.3g} nm"
+    )
+
+
+def _coefficients(found: xr.Dataset) -> str:
+    return f"{found.sizes['coefficient']} coefficients C(q)"
+
+
+def _middle(found: xr.Dataset, name: str) -> str:
+    return f"{float(np.nanmedian(array(found, name))):.3g}"
+
+
+def _rms(maps: np.ndarray) -> np.ndarray:
+    return np.asarray(maps.std(axis=(1, 2)))
+
+
+def _size(maps: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt((maps**2).mean(axis=(1, 2))))
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    return [f"{value:.3g}" if np.isfinite(value) else "" for value in values.tolist()]
