@@ -12,6 +12,7 @@ from torch import nn
 
 from inmateria.data.sample_store import SampleStore
 from inmateria.errors import ParameterError
+from inmateria.reconstruction.augment import signed_rms
 from inmateria.reconstruction.channels import (
     Form,
     Scaling,
@@ -138,6 +139,8 @@ def fit_preset(
     ParameterError, TrainingError, DataFileError
     """
     channels = channel_variables(store, image)
+    if preset.plan.augmentation.mirror:
+        check_mirror(store, channels)
     split = Split.of(store, most=most) if split is None else split
 
     def images(block: int) -> Real:
@@ -176,6 +179,7 @@ def fit_preset(
         checkpoint=checkpoint,
         device=device,
         progress=progress,
+        rescale=signed_rms(image_scaling),
     )
     network.to("cpu")
     spacing = pixel_nm(store)
@@ -223,6 +227,21 @@ def network_gives_uncertainty(network: nn.Module, model: Reconstructor) -> bool:
     """Whether it has a second output."""
     empty = np.zeros((1, n_channels(model.scaling), *model.shape), np.float32)
     return bool(predict(network, empty).shape[1] == 2)
+
+
+def check_mirror(store: SampleStore, channels: tuple[str, ...]) -> None:
+    """Refuse to mirror images in a field: in a field B the mirror image is that at -B.
+
+    Raises
+    ------
+    ParameterError
+    """
+    fields = [field for field in store.layout.configuration.get("field_t", ()) if field]
+    if fields and any(name.endswith("_in_field") for name in channels):
+        raise ParameterError(
+            f"mirror images of a PLDOS at {fields[0]:g} T are those at {-fields[0]:g} T: train "
+            "with augmentation=Augmentation(mirror=False)"
+        )
 
 
 def channel_forms(channels: tuple[str, ...], form: Form) -> tuple[Form, ...]:
