@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inmateria.cli.array_file import SUFFIXES, FileArray, check_file, read_array
-from inmateria.errors import DataFileError, InMateriaError, NotFiniteError, ShapeError
+from inmateria.errors import (
+    ConfigurationError,
+    DataFileError,
+    InMateriaError,
+    NotFiniteError,
+    ShapeError,
+)
 
 if TYPE_CHECKING:
     from inmateria.reconstruction.load import Model
@@ -72,10 +78,12 @@ def read_images(
     ------
     DataFileError, DataIntegrityError
         If the file cannot be read or holds no image.
+    ConfigurationError
+        If the model sees several images.
     ShapeError, NotFiniteError
         If the image is of another size than the model's, or no image of finite real numbers.
     """
-    wanted = str(model.about.get("image", "pldos"))
+    wanted = one_image(model)
     check_file(path, (*SUFFIXES, *PICTURES), "image")
     if path.suffix.lower() in PICTURES:
         if variable is not None:
@@ -98,6 +106,23 @@ def read_images(
         )
     _check_values(path, values, wanted)
     return Images(values, found.unit, own, found.name)
+
+
+def one_image(model: Model) -> str:
+    """The variable that a model sees.
+
+    Raises
+    ------
+    ConfigurationError
+        If it sees several.
+    """
+    seen = model.about.get("image", "pldos")
+    if not isinstance(seen, str):
+        raise ConfigurationError(
+            f"the model sees {len(seen)} variables of a sample, and the command line "
+            f"knows files of one; use load_model in Python with {', '.join(seen)}"
+        )
+    return seen
 
 
 def read_picture(path: Path) -> FileArray:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from inmateria.cli.reconstruct_image import one_image
 from inmateria.cli.transport_pages import configuration_section, gas_facts, software_text
 from inmateria.datasets.settings import GasSettings
 from inmateria.report.page import Note, Page, Picture, Section
@@ -109,7 +110,7 @@ def evaluate_page(
         facts,
         [
             *(notes if chosen.warnings else []),
-            *_judged(model, store, found, str(model.about.get("image", "pldos"))),
+            *_judged(model, store, found, one_image(model)),
             configuration_section(settings),
         ],
     )

@@ -125,7 +125,7 @@ def evaluate(
     store: SampleStore,
     blocks: Sequence[int],
     *,
-    image: str = "pldos",
+    image: str | Sequence[str] = "pldos",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge a model on blocks of a store.
@@ -134,8 +134,8 @@ def evaluate(
     ----------
     blocks : sequence of int
         Of which all are done.
-    image : str
-        The variable that the model sees.
+    image : str, or sequence of them
+        The variables that the model sees.
     progress : callable, optional
         Told blocks done and blocks in all.
 
@@ -158,7 +158,7 @@ class Example:
     Attributes
     ----------
     sample : int
-    image : (n_x, n_y) array
+    image : (n_x, n_y) array, or (channels, n_x, n_y)
         As it lies in the store.
     true_mev, found_mev, uncertainty_mev : arrays
         On the model's pixels.
@@ -174,7 +174,7 @@ class Example:
 
 
 def example(
-    model: Reconstructor, store: SampleStore, sample: int, *, image: str = "pldos"
+    model: Reconstructor, store: SampleStore, sample: int, *, image: str | Sequence[str] = "pldos"
 ) -> Example:
     """A sample of a store by its number."""
     block = sample // store.layout.block_size
@@ -217,7 +217,7 @@ def _potentials(
     model: Reconstructor,
     store: SampleStore,
     blocks: Sequence[int],
-    image: str,
+    image: str | Sequence[str],
     tell: Progress,
 ) -> PotentialEvaluation:
     reach = np.sqrt(2) * erfinv(np.array(LEVELS))
@@ -254,7 +254,11 @@ def _potentials(
 
 
 def _numbers(
-    model: NumberReader, store: SampleStore, blocks: Sequence[int], image: str, tell: Progress
+    model: NumberReader,
+    store: SampleStore,
+    blocks: Sequence[int],
+    image: str | Sequence[str],
+    tell: Progress,
 ) -> NumberEvaluation:
     target: Target = "parameters" if model.gives_parameters else "coefficients"
     found, true, strange = [], [], 0

@@ -12,19 +12,27 @@ from torch import nn
 
 from inmateria.data.sample_store import SampleStore
 from inmateria.errors import ParameterError
+from inmateria.reconstruction.augment import signed_rms
+from inmateria.reconstruction.channels import (
+    Form,
+    Scaling,
+    familiarity_of,
+    n_channels,
+    scaling_of,
+)
 from inmateria.reconstruction.evaluation import Evaluation, evaluate, pixel_nm
-from inmateria.reconstruction.familiarity import Familiarity
 from inmateria.reconstruction.networks import build_network
 from inmateria.reconstruction.number_reader import PARAMETERS, NumberReader, coefficient_names
 from inmateria.reconstruction.presets import Preset
 from inmateria.reconstruction.reconstructor import Reconstructor
-from inmateria.reconstruction.scaling import ImageScaling
 from inmateria.reconstruction.stored import (
     Stored,
     TargetScaling,
+    channel_variables,
     over_blocks,
     read_images,
     read_targets,
+    variables_of,
 )
 from inmateria.reconstruction.training import History, Progress, predict, train_network
 
@@ -90,7 +98,7 @@ class Fit:
 
     network: nn.Module
     preset: Preset
-    image_scaling: ImageScaling
+    image_scaling: Scaling
     target_scaling: TargetScaling
     history: History
     errors: dict[str, Any]
@@ -103,7 +111,7 @@ def fit_preset(
     store: SampleStore,
     preset: Preset,
     *,
-    image: str = "pldos",
+    image: str | tuple[str, ...] = "pldos",
     most: int | None = None,
     split: Split | None = None,
     checkpoint: Path | None = None,
@@ -117,6 +125,8 @@ def fit_preset(
     store : SampleStore
         With the variable `image` and what the preset is to find.
     preset : Preset
+    image : str, or tuple of them
+        Several are channels of one network, as are the fields of a variable in a field.
     most : int, optional
         Samples to train on at most.
     split : Split, optional
@@ -128,6 +138,9 @@ def fit_preset(
     ------
     ParameterError, TrainingError, DataFileError
     """
+    channels = channel_variables(store, image)
+    if preset.plan.augmentation.mirror:
+        check_mirror(store, channels)
     split = Split.of(store, most=most) if split is None else split
 
     def images(block: int) -> Real:
@@ -137,19 +150,21 @@ def fit_preset(
         return read_targets(store, block, preset.target, preset.target_pixel)
 
     some = over_blocks(split.training, images, TO_SCALE)
-    image_scaling = ImageScaling.of(preset.form, some)
+    image_scaling = scaling_of(some, channel_forms(channels, preset.form))
     found = over_blocks(split.training, targets, TO_SCALE)
     target_scaling = TargetScaling.of(found, maps=preset.target == "potential")
     options = dict(preset.options)
     if preset.kind == "dense-reader":
-        options |= {"n_outputs": found.shape[1], "shape": some.shape[1:]}
+        options |= {"n_outputs": found.shape[1], "shape": some.shape[-2:]}
+    if len(channels) > 1:
+        options["channels"] = len(channels)
     network = build_network(preset.kind, seed=preset.plan.seed, **options)
 
     def part(blocks: tuple[int, ...]) -> Stored:
         return Stored(
             store,
             blocks,
-            image,
+            image if isinstance(image, str) else tuple(image),
             image_scaling,
             preset.target,
             target_scaling,
@@ -164,6 +179,7 @@ def fit_preset(
         checkpoint=checkpoint,
         device=device,
         progress=progress,
+        rescale=signed_rms(image_scaling),
     )
     network.to("cpu")
     spacing = pixel_nm(store)
@@ -172,12 +188,12 @@ def fit_preset(
         "kind": preset.kind,
         "options": options,
         "scaling": image_scaling,
-        "shape": (some.shape[1], some.shape[2]),
+        "shape": (some.shape[-2], some.shape[-1]),
         "image_pixel_nm": spacing,
-        "familiarity": Familiarity.of(image_scaling(some)),
+        "familiarity": familiarity_of(image_scaling(some)),
         "about": {
             "configuration": dict(store.layout.configuration),
-            "image": image,
+            "image": image if isinstance(image, str) else list(variables_of(image)),
             "training_samples": len(part(split.training)),
             "blocks": {name: list(blocks) for name, blocks in asdict(split).items()},
             "plan": asdict(preset.plan),
@@ -209,7 +225,33 @@ def fit_preset(
 
 def network_gives_uncertainty(network: nn.Module, model: Reconstructor) -> bool:
     """Whether it has a second output."""
-    return bool(predict(network, np.zeros((1, 1, *model.shape), np.float32)).shape[1] == 2)
+    empty = np.zeros((1, n_channels(model.scaling), *model.shape), np.float32)
+    return bool(predict(network, empty).shape[1] == 2)
+
+
+def check_mirror(store: SampleStore, channels: tuple[str, ...]) -> None:
+    """Refuse to mirror images in a field: in a field B the mirror image is that at -B.
+
+    Raises
+    ------
+    ParameterError
+    """
+    fields = [field for field in store.layout.configuration.get("field_t", ()) if field]
+    if fields and any(name.endswith("_in_field") for name in channels):
+        raise ParameterError(
+            f"mirror images of a PLDOS at {fields[0]:g} T are those at {-fields[0]:g} T: train "
+            "with augmentation=Augmentation(mirror=False)"
+        )
+
+
+def channel_forms(channels: tuple[str, ...], form: Form) -> tuple[Form, ...]:
+    """How each channel is scaled: one as its preset says, several by what they are.
+
+    Densities have a root to take, changes have both signs; ``"plain"`` is for all.
+    """
+    if len(channels) == 1 or form == "plain":
+        return (form,) * len(channels)
+    return tuple("amplitude" if name.startswith("pldos") else "signed" for name in channels)
 
 
 def _coefficients(store: SampleStore) -> tuple[str, ...]:

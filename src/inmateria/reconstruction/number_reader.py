@@ -17,11 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from inmateria.errors import ModelFileError, ParameterError
-from inmateria.reconstruction.familiarity import Familiarity
+from inmateria.reconstruction.channels import (
+    Known,
+    Scaling,
+    for_network,
+    n_channels,
+    read_familiarity,
+    read_scaling,
+)
 from inmateria.reconstruction.model_file import read_tensors, write_tensors
 from inmateria.reconstruction.networks import build_network
 from inmateria.reconstruction.pixels import on_pixels
-from inmateria.reconstruction.scaling import ImageScaling
 from inmateria.reconstruction.stored import TargetScaling
 from inmateria.reconstruction.training import predict
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
@@ -60,7 +66,7 @@ class NumberReader:
         `kind` built with `options`.
     kind : str
     options : mapping
-    scaling : ImageScaling
+    scaling : ImageScaling or ChannelScaling
     target_scaling : TargetScaling
         What the network's outputs mean.
     names : tuple of str
@@ -68,7 +74,7 @@ class NumberReader:
     shape : (int, int)
         Pixels of the images that it takes.
     image_pixel_nm : float
-    familiarity : Familiarity
+    familiarity : Familiarity or ChannelFamiliarity
     about : mapping
         Training data, plan and errors, as plain JSON.
     """
@@ -76,12 +82,12 @@ class NumberReader:
     network: nn.Module
     kind: str
     options: Mapping[str, Any]
-    scaling: ImageScaling
+    scaling: Scaling
     target_scaling: TargetScaling
     names: tuple[str, ...]
     shape: tuple[int, int]
     image_pixel_nm: float
-    familiarity: Familiarity
+    familiarity: Known
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, images: ArrayLike) -> Reading:
@@ -95,9 +101,11 @@ class NumberReader:
             If they are not of the model's shape or a multiple of it.
         NotFiniteError, ParameterError
         """
-        flat, leading = on_pixels(images, self.shape, self.image_pixel_nm)
+        channels = n_channels(self.scaling)
+        flat, leading = on_pixels(images, self.shape, self.image_pixel_nm, channels=channels)
         scaled = self.scaling(flat)
-        values, names = self.target_scaling.back(predict(self.network, scaled[:, None])), self.names
+        seen = for_network(scaled, channels)
+        values, names = self.target_scaling.back(predict(self.network, seen)), self.names
         if self.gives_parameters:
             values, names = np.concatenate([values, self.derived(values)], axis=1), names + DERIVED
         return Reading(
@@ -173,13 +181,13 @@ def number_reader_of(
         network = build_network(record["kind"], seed=0, **record["options"])
         network.load_state_dict(tensors)
         network.eval()
-        described, targets = record.pop("familiarity"), record.pop("target_scaling")
+        targets = record.pop("target_scaling")
         record |= {"shape": tuple(record["shape"]), "names": tuple(record["names"])}
         return NumberReader(
             network=network,
-            scaling=ImageScaling(**record.pop("scaling")),
+            scaling=read_scaling(record.pop("scaling")),
             target_scaling=TargetScaling(tuple(targets["centre"]), tuple(targets["width"])),
-            familiarity=Familiarity(tuple(described["mean"]), tuple(described["deviation"])),
+            familiarity=read_familiarity(record.pop("familiarity")),
             **record,
         )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

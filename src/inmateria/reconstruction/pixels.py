@@ -13,11 +13,12 @@ Real = NDArray[np.float64]
 
 
 def on_pixels(
-    images: ArrayLike, shape: tuple[int, int], pixel_nm: float
+    images: ArrayLike, shape: tuple[int, int], pixel_nm: float, *, channels: int = 1
 ) -> tuple[Real, tuple[int, ...]]:
     """Images (..., n_x, n_y) as (n, *shape), and their leading dimensions.
 
-    Finer images, by a whole number, are averaged over squares.
+    Several channels (..., channels, n_x, n_y) become (n, channels, *shape). Finer images, by a
+    whole number, are averaged over squares.
 
     Raises
     ------
@@ -40,5 +41,11 @@ def on_pixels(
             f"{shape[0]} x {shape[1]} of {pixel_nm:g} nm (from source to drain first), or a "
             f"whole multiple; {what}"
         )
-    leading = given.shape[:-2]
-    return np.asarray(block_average(given.reshape(-1, n_x, n_y), factor)), leading
+    kept = () if channels == 1 else (channels,)
+    if kept and (given.ndim < 3 or given.shape[-3] != channels):
+        raise ShapeError(
+            f"images of shape {given.shape}: this model sees {channels} images of a sample; give "
+            f"(..., {channels}, n_x, n_y)"
+        )
+    leading = given.shape[: given.ndim - 2 - len(kept)]
+    return np.asarray(block_average(given.reshape(-1, *kept, n_x, n_y), factor)), leading

@@ -12,12 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from inmateria.errors import ModelFileError, ParameterError
-from inmateria.reconstruction.familiarity import Familiarity
+from inmateria.reconstruction.channels import (
+    Known,
+    Scaling,
+    for_network,
+    n_channels,
+    read_familiarity,
+    read_scaling,
+)
 from inmateria.reconstruction.metrics import coverage
 from inmateria.reconstruction.model_file import read_tensors, write_tensors
 from inmateria.reconstruction.networks import build_network
 from inmateria.reconstruction.pixels import on_pixels
-from inmateria.reconstruction.scaling import ImageScaling
 from inmateria.reconstruction.training import predict
 
 Real = NDArray[np.float64]
@@ -57,7 +63,7 @@ class Reconstructor:
         `kind` built with `options`; gives value and log sigma, or the value alone.
     kind : str
     options : mapping
-    scaling : ImageScaling
+    scaling : ImageScaling or ChannelScaling
     shape : (int, int)
         Pixels of the images that it takes.
     image_pixel_nm : float
@@ -66,7 +72,7 @@ class Reconstructor:
         Side of a pixel of its answers.
     potential_scale_mev : float
         What its outputs are multiplied by.
-    familiarity : Familiarity
+    familiarity : Familiarity or ChannelFamiliarity
     sigma_factor : float
         What its uncertainties are multiplied by, from `calibrate`.
     mirror : bool
@@ -78,12 +84,12 @@ class Reconstructor:
     network: nn.Module
     kind: str
     options: Mapping[str, Any]
-    scaling: ImageScaling
+    scaling: Scaling
     shape: tuple[int, int]
     image_pixel_nm: float
     potential_pixel_nm: float
     potential_scale_mev: float
-    familiarity: Familiarity
+    familiarity: Known
     sigma_factor: float = 1.0
     mirror: bool = True
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +97,7 @@ class Reconstructor:
     def reconstruct(self, images: ArrayLike) -> Reconstruction:
         """Potentials of images (..., n_x, n_y), in any unit.
 
+        A model of several channels takes (..., channels, n_x, n_y), each in a unit of its own.
         Finer images, by a whole number, are averaged over squares first.
 
         Raises
@@ -99,7 +106,8 @@ class Reconstructor:
             If they are not of the model's shape or a multiple of it.
         NotFiniteError, ParameterError
         """
-        flat, leading = on_pixels(images, self.shape, self.image_pixel_nm)
+        channels = n_channels(self.scaling)
+        flat, leading = on_pixels(images, self.shape, self.image_pixel_nm, channels=channels)
         scaled = self.scaling(flat)
         value, sigma = self._answer(scaled)
         shape = (*leading, *value.shape[-2:])
@@ -111,9 +119,10 @@ class Reconstructor:
         )
 
     def _answer(self, scaled: NDArray[np.float32]) -> tuple[Real, Real]:
-        found = predict(self.network, scaled[:, None]).astype(np.float64)
+        seen = for_network(scaled, n_channels(self.scaling))
+        found = predict(self.network, seen).astype(np.float64)
         if self.mirror:
-            turned = np.ascontiguousarray(scaled[:, None, :, ::-1])
+            turned = np.ascontiguousarray(seen[..., ::-1])
             found = (found + predict(self.network, turned)[..., ::-1]) / 2
         if found.shape[1] == 1:
             return found[:, 0], np.full(found[:, 0].shape, np.nan)
@@ -190,9 +199,8 @@ def reconstructor_of(
         network = build_network(record["kind"], seed=0, **record["options"])
         network.load_state_dict(tensors)
         network.eval()
-        scaling = ImageScaling(**record.pop("scaling"))
-        described = record.pop("familiarity")
-        familiarity = Familiarity(tuple(described["mean"]), tuple(described["deviation"]))
+        scaling = read_scaling(record.pop("scaling"))
+        familiarity = read_familiarity(record.pop("familiarity"))
         record["shape"] = tuple(record["shape"])
         return Reconstructor(network=network, scaling=scaling, familiarity=familiarity, **record)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

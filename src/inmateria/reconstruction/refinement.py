@@ -8,7 +8,8 @@ is minimised over the potential's Fourier components with |q| <= q_c by L-BFGS; 
 gradients come from adjoint solves (`image_gradient`). x are the components in units of
 what dopants at that distance would give them (`RemoteDopants`), so that all matter alike;
 k is 1, or the best scale where the instrument's is unknown. What the misfit falls to says
-how far to trust the result, without knowing the truth.
+how far to trust the result, without knowing the truth. `instrument` says what is measured of
+an image: means over pixels, or a map of a weak tip's positions.
 
 The waves' phases must be right to about half a turn to begin with: in the default
 geometry, starts that correlate with the truth by 0.99 mostly find it.
@@ -25,13 +26,14 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
-from inmateria.datasets.averaging import block_average
 from inmateria.errors import NotFiniteError, ParameterError, ShapeError
+from inmateria.reconstruction.instrument import ImageName, instrument
 from inmateria.transport.disorder.fourier import half_plane, synthesise
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
 from inmateria.transport.geometry import GasGeometry
 from inmateria.transport.image_gradient import image_gradient
 from inmateria.transport.samples import LeadName
+from inmateria.transport.tip import Tip
 
 Real = NDArray[np.float64]
 
@@ -121,8 +123,10 @@ def refine(
     measured: ArrayLike,
     *,
     dopants: RemoteDopants | None = None,
-    image: Literal["pldos", "sensitivity"] = "pldos",
+    image: ImageName = "pldos",
     pixel: int = 1,
+    tip: Tip | None = None,
+    stride: int | tuple[int, int] = 1,
     noise: float = 1e-3,
     step: float = np.inf,
     free_scale: bool = False,
@@ -137,14 +141,20 @@ def refine(
     ----------
     gas : GasGeometry
     start_mev : (n_x, n_y) array, meV
-    measured : (n_x / pixel, n_y / pixel) array
-        The PLDOS in 1/t, or dT/dV in 1/meV; in any unit with `free_scale`.
+    measured : (n_x / pixel, n_y / pixel) array, or (n_tip_x, n_tip_y)
+        The PLDOS in 1/t, dT/dV in 1/meV, or a tip's change of the transmission; in any unit
+        with `free_scale`.
     dopants : RemoteDopants, optional
         Which Fourier components are fitted, and how large they may be; the default's where
         left out. A smaller distance than the true one lets finer structure in.
-    image : ``"pldos"`` or ``"sensitivity"``
+    image : ``"pldos"``, ``"sensitivity"`` or ``"gate-map"``
     pixel : int
         The measured image is the mean over squares of so many sites.
+    tip : Tip, optional
+        That made the gate map, weak enough for first order; with `free_scale` its height does
+        not matter.
+    stride : int, or two along x and y
+        The tip stood above every so manyth site, from the first on.
     noise : float
         sigma, standard deviation of the measurement relative to its largest value.
     step : float
@@ -161,13 +171,10 @@ def refine(
     ------
     ShapeError, NotFiniteError, ParameterError
     """
-    if pixel < 1 or gas.n_x % pixel or gas.n_y % pixel:
-        raise ParameterError(
-            f"pixels of {pixel} sites on {gas.n_x} x {gas.n_y} sites: give a divisor of both"
-        )
+    by = instrument(gas, image, pixel=pixel, tip=tip, stride=stride)
+    solved: Literal["pldos", "sensitivity"] = "pldos" if image == "pldos" else "sensitivity"
     start = _image(gas.shape, start_mev, "start")
-    seen = gas.n_x // pixel, gas.n_y // pixel
-    wanted = _image(seen, measured, "measured image")
+    wanted = _image(by.shape, measured, "measured image")
     spread = float(wanted.std())
     if not spread > 0:
         raise ParameterError("the measured image is the same everywhere: there is nothing to fit")
@@ -182,22 +189,20 @@ def refine(
     count = 0
 
     def misfit(on_sites: Real) -> tuple[float, Real]:
-        computed = np.asarray(block_average(on_sites, pixel))
+        computed = by.measure(on_sites)
         k = float((computed * wanted).sum() / (computed**2).sum()) if free_scale else 1.0
         difference = k * computed - wanted
         rms = float(np.sqrt((difference**2).mean()))
         shown.update(scale=k, image=computed, misfit=rms / spread)
         # k is the best one: to first order its own change does not change L.
-        slope = k * difference / (sigma * pixel) ** 2
-        if pixel > 1:
-            slope = slope.repeat(pixel, axis=0).repeat(pixel, axis=1)
+        slope = by.pull_back(k * difference / sigma**2)
         return 0.5 * float((difference**2).sum()) / sigma**2, slope
 
     def objective(x: Real) -> tuple[float, Real]:
         nonlocal count
         count += 1
         potential = space.potential(x) + offset
-        found = image_gradient(gas, potential, misfit, image=image, accuracy=accuracy, lead=lead)
+        found = image_gradient(gas, potential, misfit, image=solved, accuracy=accuracy, lead=lead)
         away = (x - begin) / step
         value = found.value + 0.5 * float(away @ away)
         return value, space.pull_back(found.gradient) + away / step

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from inmateria.data.sample_store import SampleStore
 from inmateria.datasets.averaging import block_average
 from inmateria.errors import DataFileError, ParameterError
+from inmateria.reconstruction.channels import Scaling, for_network, n_channels
 from inmateria.reconstruction.presets import Target
-from inmateria.reconstruction.scaling import ImageScaling
 from inmateria.reconstruction.sources import Batch
 
 # Blocks that are kept: some 2,000 samples are shuffled among each other.
@@ -55,9 +56,37 @@ class TargetScaling:
         return numbers[0] if len(numbers) == 1 else np.array(numbers)
 
 
-def read_images(store: SampleStore, block: int, name: str) -> Real:
-    """A block's images, (n, n_x, n_y)."""
-    return np.asarray(store.values(block, name), dtype=np.float64)
+def variables_of(image: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of the variables that an image is made of."""
+    return (image,) if isinstance(image, str) else tuple(image)
+
+
+def channel_variables(store: SampleStore, image: str | Sequence[str]) -> tuple[str, ...]:
+    """The variable of each channel, once for each entry of a further dimension.
+
+    Raises
+    ------
+    ParameterError
+        If the store lacks one, or they are not maps of one size.
+    """
+    variables = [store.variable(name) for name in variables_of(image)]
+    sizes = {variable.shape[-2:] for variable in variables}
+    if len(sizes) != 1 or any(len(variable.shape) not in (2, 3) for variable in variables):
+        shapes = ", ".join(f"{variable.name} {variable.shape}" for variable in variables)
+        raise ParameterError(
+            f"images of shapes {shapes or 'none'}: give variables that are maps of one size"
+        )
+    return tuple(v.name for v in variables for _ in range(math.prod(v.shape[:-2])))
+
+
+def read_images(store: SampleStore, block: int, image: str | Sequence[str]) -> Real:
+    """A block's images, (n, n_x, n_y), or (n, channels, n_x, n_y) where there are several."""
+    parts = []
+    for name in variables_of(image):
+        values = np.asarray(store.values(block, name), dtype=np.float64)
+        parts.append(values.reshape(len(values), -1, *values.shape[-2:]))
+    found = np.concatenate(parts, axis=1)
+    return found[:, 0] if found.shape[1] == 1 else found
 
 
 def read_targets(store: SampleStore, block: int, target: Target, pixel: int = 1) -> Real:
@@ -92,9 +121,9 @@ class Stored:
     store : SampleStore
     blocks : sequence of int
         Of which all are done.
-    image : str
-        The variable that the network sees.
-    scaling : ImageScaling
+    image : str, or tuple of them
+        The variables that the network sees.
+    scaling : ImageScaling or ChannelScaling
     target : str
     target_scaling : TargetScaling
     pixel : int
@@ -107,8 +136,8 @@ class Stored:
 
     store: SampleStore
     blocks: tuple[int, ...]
-    image: str
-    scaling: ImageScaling
+    image: str | tuple[str, ...]
+    scaling: Scaling
     target: Target
     target_scaling: TargetScaling
     pixel: int = 1
@@ -150,7 +179,8 @@ class Stored:
         if k in self._kept:
             self._kept.move_to_end(k)
             return self._kept[k]
-        images = self.scaling(read_images(self.store, self.blocks[k], self.image))[:, None]
+        scaled = self.scaling(read_images(self.store, self.blocks[k], self.image))
+        images = for_network(scaled, n_channels(self.scaling))
         found = read_targets(self.store, self.blocks[k], self.target, self.pixel)
         targets = self.target_scaling(found)
         if self.target == "potential":

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from inmateria.errors import ParameterError, TrainingError
-from inmateria.reconstruction.augment import Augmentation
+from inmateria.reconstruction.augment import Augmentation, Rescale
 from inmateria.reconstruction.losses import LOSSES
 from inmateria.reconstruction.sources import Samples, shuffled
 from inmateria.surrogates.checkpoint import read_checkpoint, write_checkpoint
@@ -99,6 +99,7 @@ def train_network(
     checkpoint: Path | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    rescale: Rescale | None = None,
 ) -> History:
     """Train in place; the network ends with the weights of its best epoch.
 
@@ -113,6 +114,8 @@ def train_network(
         On a graphics card, products are in bfloat16.
     progress : callable, optional
         Told epoch, batches done, batches in all and the losses so far.
+    rescale : callable, optional
+        What images are to pass through again once they are changed (`augment.signed_rms`).
 
     Raises
     ------
@@ -140,7 +143,7 @@ def train_network(
         network.train()
         order, generator = _epoch(training, plan, epoch)
         for images, targets in _batches(training, order, plan.batch):
-            images, targets = plan.augmentation(images, targets, generator)
+            images, targets = plan.augmentation(images, targets, generator, rescale=rescale)
             for group in optimiser.param_groups:
                 group["lr"] = plan.learning_rate * _pace(plan, epoch + done / per_epoch)
             optimiser.zero_grad(set_to_none=True)

@@ -16,9 +16,12 @@ from inmateria.data.sample_store import SampleStore, first_difference
 from inmateria.errors import ParameterError
 from inmateria.reconstruction.number_reader import NumberReader
 from inmateria.reconstruction.reconstructor import Reconstructor
+from inmateria.reconstruction.stored import variables_of
 
 # What a sample's image depends on beside its disorder.
 PHYSICS = ("gas", "temperature_k")
+# And some images on more.
+ALSO = {"gate_map": "scanning_gate", "pldos_in_field": "field_t"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,11 @@ def check_set(model: Reconstructor | NumberReader, store: SampleStore) -> tuple[
     """
     trained = _trained(model)
     here = store.layout.configuration
-    image = str(model.about.get("image", "pldos"))
-    store.variable(image)
-    keys = [*PHYSICS, "keep"] + (["scanning_gate"] if image == "gate_map" else [])
+    images = variables_of(model.about.get("image", "pldos"))
+    keys = [*PHYSICS, "keep"]
+    for image in images:
+        store.variable(image)
+        keys += [ALSO[image]] if image in ALSO else []
     there, asked = ({key: _only(source, key) for key in keys} for source in (trained, dict(here)))
     different = first_difference(there, asked)
     if different != "none differs":
