@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,24 @@ def test_two_processes_write_the_same_bytes(whole: Path, small: Small, tmp_path:
     assert set(found.seconds) == {"draw", "solve", "encode", "write"}
 
 
+@pytest.mark.slow
+def test_kernels_from_an_empty_cache_write_the_same_bytes(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that compiles, and one that loads what the first compiled."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    begin = (
+        "import runpy, sys; from inmateria.datasets.generate import generate; "
+        f"generate(runpy.run_path({str(Path(__file__).with_name('small.py'))!r})['small'](), "
+        "sys.argv[1])"
+    )
+    for name in ("compiled", "loaded"):
+        path = tmp_path / f"{name}.zarr"
+        subprocess.run([sys.executable, "-c", begin, str(path)], check=True)
+        assert list((tmp_path / "cache").rglob("*.nbc"))
+        assert content(path) == content(whole)
+
+
 def test_another_block_size_gives_the_same_samples(
     whole: Path, small: Small, tmp_path: Path
 ) -> None:
@@ -108,6 +127,21 @@ def test_parts_and_their_merge(whole: Path, small: Small, tmp_path: Path) -> Non
     assert content(merge_stores([first, second], tmp_path / "all.zarr")) == content(whole)
     with pytest.raises(ParameterError, match="block 3 of a set of 3 blocks"):
         generate(small(), first, blocks=[3])
+
+
+def test_a_set_from_before_a_setting_came_goes_on(small: Small, tmp_path: Path) -> None:
+    """The store's own description holds no key that came later, and is accepted."""
+    path = tmp_path / "set.zarr"
+    settings = small(scanning_gate={"tip_width_nm": 20.0})
+    generate(settings, path, blocks=[0])
+    stored = open_store(path).layout.configuration
+    assert "temperature_energies" not in stored
+    assert set(stored["scanning_gate"]) == {"tip_height_mev", "tip_width_nm", "tip_shape"}
+    again = GenerationSettings.model_validate(stored)
+    assert generate(again, path).n_missing == 0
+    strong = small(scanning_gate={"tip_width_nm": 20.0, "method": "exact"})
+    with pytest.raises(ConfigurationError, match=r"scanning_gate\.method = null there, .exact"):
+        generate(strong, path)
 
 
 def test_other_settings_are_refused(whole: Path, small: Small) -> None:

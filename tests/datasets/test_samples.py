@@ -166,6 +166,48 @@ def test_a_gate_map_is_what_a_weak_tip_does(small: Small) -> None:
         assert (np.abs(maps[:, i, j] - change) <= limit + 2e-8).all()
 
 
+def test_a_strong_tip_at_its_own_positions(small: Small) -> None:
+    """Whole solves with a depleting tip; neither averaged nor dependent on the block."""
+    tip = {"tip_height_mev": 12.0, "tip_width_nm": 10.0, "stride": 5, "method": "exact"}
+    settings = small(scanning_gate=tip, keep={"resolution": 4})
+    found = compute(settings, range(2))
+    maps = found["gate_map"].astype(float) * found["gate_map_scale"][:, None, None]
+    # Columns 0, 5, ..., 20 and rows 0, 5, 10, 15.
+    assert maps.shape == (2, 5, 4)
+    gas, disorder = settings.gas.gas(), draw(settings, range(2)).potential
+    before = gas.transmission(disorder, accuracy=1e-10)
+    x, y = 5.0 * np.arange(24)[:, None], 5.0 * np.arange(16)
+    for i in range(5):
+        for j in range(4):
+            above = Tip(12.0, 10.0).potential(np.hypot(x - 25.0 * i, y - 25.0 * j))
+            change = gas.transmission(disorder + above, accuracy=1e-10) - before
+            limit = settings.accuracy + ROUNDING * np.abs(maps).max()
+            assert (np.abs(maps[:, i, j] - change) <= limit).all()
+    assert (found["gate_map_error"] <= settings.accuracy).all()
+    # Strong: first order is off by a third of the largest change and more.
+    weak = compute(small(scanning_gate=tip | {"method": "first-order"}), range(2))
+    first = weak["gate_map"].astype(float) * weak["gate_map_scale"][:, None, None]
+    assert (np.abs(first - maps).max(axis=(1, 2)) > np.abs(maps).max(axis=(1, 2)) / 3).all()
+    alone = compute(settings, range(1, 2))
+    np.testing.assert_array_equal(alone["gate_map"][0], found["gate_map"][1])
+    described = layout(settings)
+    places = {place.name: place.values for place in described.coordinates}
+    np.testing.assert_array_equal(places["tip_x_nm"], 25.0 * np.arange(5))
+    np.testing.assert_array_equal(places["tip_y_nm"], 25.0 * np.arange(4))
+    check_block(described, 0, compute(settings, range(4)))
+
+
+def test_a_stride_takes_pixels_of_the_whole_map(small: Small) -> None:
+    tip = {"tip_height_mev": 0.1, "tip_width_nm": 15.0}
+    maps = []
+    for stride in (1, 3):
+        found = compute(small(scanning_gate=tip | {"stride": stride}), range(2))
+        maps.append(found["gate_map"].astype(float) * found["gate_map_scale"][:, None, None])
+    limit = 2 * ROUNDING * np.abs(maps[0]).max()
+    np.testing.assert_allclose(maps[1], maps[0][:, ::3, ::3], atol=limit)
+    assert maps[1].shape == (2, 8, 6)
+
+
 def test_temperature(small: Small) -> None:
     settings = small(temperature_k=2.0)
     found = compute(settings, range(2))
@@ -177,6 +219,17 @@ def test_temperature(small: Small) -> None:
         assert np.abs(pldos - thermal.pldos).max() <= 1.001 * ROUNDING * thermal.pldos.max()
     cold = compute(small(), range(2))
     assert (found["transmission"] != cold["transmission"]).all()
+
+
+def test_a_fixed_number_of_energies(small: Small) -> None:
+    settings = small(temperature_k=2.0, temperature_energies=17)
+    found = compute(settings, range(2))
+    disorder = draw(settings, range(2)).potential
+    for k in range(2):
+        thermal = at_temperature(settings.gas.gas(), disorder[k], 2.0, energies=17)
+        assert found["transmission"][k] == thermal.transmission
+        assert found["error"][k] == thermal.error
+        assert thermal.energy_mev.size == 17
 
 
 def test_fields(small: Small) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from scipy.linalg import eigh_tridiagonal
 
 from inmateria.errors import ConvergenceError, ParameterError
 from inmateria.transport.constants import KELVIN_MEV
@@ -61,6 +64,63 @@ def test_average_against_a_dense_grid() -> None:
     assert found.pldos.shape == GAS.shape
 
 
+def test_a_fixed_number_of_energies_against_the_adaptive_average() -> None:
+    """Errors fall as more is taken, and the error that is stated covers them."""
+    adaptive = at_temperature(GAS, potential(), 2.0, accuracy=1e-4)
+    largest = adaptive.pldos.max()
+    errors = []
+    for n in (5, 9, 17, 33, 65):
+        told: list[tuple[int, int]] = []
+        fixed = at_temperature(
+            GAS,
+            potential(),
+            2.0,
+            accuracy=3e-4,
+            energies=n,
+            progress=lambda *done, told=told: told.append(done),
+        )
+        assert fixed.energy_mev.size == n
+        assert (told[0], told[-1]) == ((0, n), (n, n))
+        errors.append(float(np.abs(fixed.pldos - adaptive.pldos).max() / largest))
+        # Beyond 1 + ln n lies 0.7 / n of the weight, which other nodes within do not see.
+        assert errors[-1] <= fixed.error + 0.7 / n
+    assert errors[-1] < 0.7 / 65
+    assert errors[-1] < errors[0] / 2
+
+
+def test_a_constant_is_averaged_exactly_by_any_number() -> None:
+    for n in (3, 9, 101):
+        found = thermal_average(np.ones_like, 5.0, 1.0, energies=n)
+        assert found.value == pytest.approx(1, abs=1e-14)
+        assert found.error < 1e-14
+
+
+def test_a_trapezoid_beats_gauss_on_narrow_resonances() -> None:
+    """Twenty Lorentzians of width kT / 3: what T(E) of a disordered sample looks like."""
+    rng = np.random.default_rng(0)
+    centres = 5.0 + KELVIN_MEV * rng.uniform(-8, 8, 20)
+
+    def rough(energy: np.ndarray) -> np.ndarray:
+        return (1 / (1 + ((energy[:, None] - centres) / (KELVIN_MEV / 3)) ** 2)).sum(axis=1)
+
+    right = float(thermal_average(rough, 5.0, 1.0, accuracy=1e-6).value)
+    trapezoid = float(thermal_average(rough, 5.0, 1.0, energies=33).value)
+    # Golub and Welsch, with the recurrence b_k = k^4 pi^2 / (4 k^2 - 1) of this weight.
+    k = np.arange(1, 33)
+    x, vectors = eigh_tridiagonal(np.zeros(33), k**2 * np.pi / np.sqrt(4 * k**2 - 1.0))
+    gauss = float(vectors[0] ** 2 @ rough(5.0 + KELVIN_MEV * x))
+    assert abs(trapezoid / right - 1) < 0.01
+    assert abs(gauss - right) > 3 * abs(trapezoid - right)
+
+
+def test_progress_of_the_adaptive_average_plans_more() -> None:
+    told: list[tuple[int, int]] = []
+    found = at_temperature(GAS, potential(), 2.0, progress=lambda *done: told.append(done))
+    assert told[0][0] == 0
+    assert told[-1] == (found.energy_mev.size, found.energy_mev.size)
+    assert all(before[0] <= after[0] for before, after in pairwise(told))
+
+
 def test_below_the_first_mode_nothing_goes_through() -> None:
     first = GAS.thresholds_mev(GAS.source)[0]
     sweep = energy_sweep(GAS, np.zeros(GAS.shape), [0.5 * first, 1.5 * first])
@@ -80,6 +140,8 @@ def test_energies_are_moved_off_thresholds() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ParameterError, match="temperature_k = -1"):
         at_temperature(GAS, potential(), -1.0)
+    with pytest.raises(ParameterError, match="energies = 8: give an odd number"):
+        at_temperature(GAS, potential(), 1.0, energies=8)
     with pytest.raises(ParameterError, match="positive numbers"):
         energy_sweep(GAS, potential(), [5.0, -2.0])
     with pytest.raises(ConvergenceError, match="50 energies"):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from inmateria.data.configuration import Configuration, parse_configuration, read_configuration
-from inmateria.datasets.settings import GasSettings, lead_rows
+from inmateria.datasets.settings import GasSettings, TipSettings, lead_rows
 from inmateria.errors import ConfigurationError
 
 # What each kind of disorder is drawn from, with the paper's numbers for dopants.
@@ -53,23 +53,10 @@ class DisorderSettings(Configuration):
         return DisorderSettings.model_validate({**KINDS[self.kind], **given})
 
 
-class ScanningGateSettings(Configuration):
+class ScanningGateSettings(TipSettings):
     """The tip whose effect on the transmission is mapped, and how it is computed."""
 
     method: Literal["first-order", "exact", "none"] = "first-order"
-    # 0.036 of the default Fermi energy: first order is good to some 10 % there.
-    tip_height_mev: float = 0.2
-    tip_width_nm: float = Field(default=30.0, gt=0)
-    tip_shape: Literal["gaussian", "lorentzian"] = "gaussian"
-    # Sites from one position of the tip to the next.
-    stride: int = Field(default=1, ge=1)
-
-    @field_validator("tip_height_mev")
-    @classmethod
-    def _check_height(cls, value: float) -> float:
-        if value == 0:
-            raise ValueError("a tip of height zero changes nothing; give another height")
-        return value
 
 
 class TransportSettings(Configuration):

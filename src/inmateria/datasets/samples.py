@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from inmateria.data.sample_layout import Coordinate, SampleLayout, Variable
 from inmateria.datasets.averaging import block_average
 from inmateria.datasets.disorder import DrawnDisorder, closed_forms, draw, wave_vectors
-from inmateria.datasets.settings import GenerationSettings
+from inmateria.datasets.settings import GateMapSettings, GenerationSettings
 from inmateria.transport.energies import at_temperature
-from inmateria.transport.gas import ElectronGas
 from inmateria.transport.gradient import sensitivity
 from inmateria.transport.real_engine import Sample, States
 from inmateria.transport.samples import each_sample
+from inmateria.transport.scanning_gate import FINEST, scanning_gate_map, tip_sites
 from inmateria.transport.tip_lattice import TipLattice
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -47,15 +47,30 @@ def layout(settings: GenerationSettings) -> SampleLayout:
     if keep.pldos and n_fields:
         what = "the same in a perpendicular magnetic field"
         found += _map("pldos_in_field", ("field",), (n_fields,), shape, "1/hopping", what)
-    # Refused here if it falls between the sites.
-    if _tip(settings, gas) is not None:
-        what = "change of the transmission by a tip there, to first order"
-        found += _map("gate_map", (), (), shape, "1", what)
+    coordinates = [*_positions(settings)]
+    chosen = settings.scanning_gate
+    if chosen is not None:
+        # Refused here if it falls between the sites.
+        TipLattice(gas, chosen.tip())
+        what = "change of the transmission by a tip there"
+        what += ", to first order" if chosen.method == "first-order" else ""
+        if not chosen.by_position:
+            found += _map("gate_map", (), (), shape, "1", what)
+        else:
+            places = [gas.spacing_nm * sites for sites in tip_sites(gas, chosen.stride)]
+            size = places[0].size, places[1].size
+            found += _map("gate_map", (), (), size, "1", what, ("tip_x", "tip_y"))
+            coordinates += [
+                Coordinate(f"tip_{x}_nm", f"tip_{x}", place, "nm", f"position of the tip along {x}")
+                for x, place in zip("xy", places, strict=True)
+            ]
+        if chosen.method == "exact":
+            what = "estimated largest error of the transmission with the tip"
+            found.append(Variable("gate_map_error", (), (), "<f8", "1", what))
     if keep.potential == "float16":
         found += _map("potential", (), (), shape, "meV", "disorder potential")
     elif keep.potential == "float32":
         found.append(Variable("potential", ("x", "y"), shape, "<f4", "meV", "disorder potential"))
-    coordinates = [*_positions(settings)]
     if keep.coefficients:
         m_x, m_y = wave_vectors(settings)
         what = "real and imaginary part of C(q)"
@@ -129,6 +144,8 @@ def compute(
     maps = _at_temperature(settings, drawn) if settings.temperature_k else _solve(settings, drawn)
     if settings.field_t:
         maps |= _in_fields(settings, drawn)
+    if settings.scanning_gate is not None and settings.scanning_gate.by_position:
+        maps |= _gate_maps(settings, settings.scanning_gate, drawn)
     say("solve")
     if settings.keep.coefficients:
         found["coefficients"] = drawn.coefficients
@@ -166,7 +183,8 @@ def _solve(settings: GenerationSettings, drawn: DrawnDisorder) -> dict[str, Real
     gas, averaged = settings.gas.gas(), settings.keep.resolution
     n, shape = len(drawn.potential), (gas.n_x // averaged, gas.n_y // averaged)
     pldos, transmission = np.empty((n, *shape)), np.empty(n)
-    tip = _tip(settings, gas)
+    chosen = settings.scanning_gate
+    tip = None if chosen is None or chosen.by_position else TipLattice(gas, chosen.tip())
     gate = None if tip is None else np.empty((n, *shape))
 
     def take(s: int, _: Sample, states: States) -> None:
@@ -189,7 +207,13 @@ def _at_temperature(settings: GenerationSettings, drawn: DrawnDisorder) -> dict[
     gas = settings.gas.gas()
     # One by one: how many energies are taken must not depend on the other samples.
     each = [
-        at_temperature(gas, potential, settings.temperature_k, accuracy=settings.accuracy)
+        at_temperature(
+            gas,
+            potential,
+            settings.temperature_k,
+            accuracy=settings.accuracy,
+            energies=settings.temperature_energies,
+        )
         for potential in drawn.potential
     ]
     found = {
@@ -200,6 +224,22 @@ def _at_temperature(settings: GenerationSettings, drawn: DrawnDisorder) -> dict[
         maps = np.stack([thermal.pldos for thermal in each])
         found["pldos"] = block_average(maps, settings.keep.resolution)
     return found
+
+
+def _gate_maps(
+    settings: GenerationSettings, chosen: GateMapSettings, drawn: DrawnDisorder
+) -> dict[str, Real]:
+    """Maps at the tip's positions, which are not averaged: a coarser stride is cheaper."""
+    found = scanning_gate_map(
+        settings.gas.gas(),
+        drawn.potential,
+        chosen.tip(),
+        method=chosen.method,
+        accuracy=max(settings.accuracy, FINEST),
+        stride=chosen.stride,
+    )
+    maps = {"gate_map": found.change}
+    return maps | ({"gate_map_error": found.error} if chosen.method == "exact" else {})
 
 
 def _in_fields(settings: GenerationSettings, drawn: DrawnDisorder) -> dict[str, Real]:
@@ -228,11 +268,6 @@ def _in_fields(settings: GenerationSettings, drawn: DrawnDisorder) -> dict[str, 
     return found
 
 
-def _tip(settings: GenerationSettings, gas: ElectronGas) -> TipLattice | None:
-    chosen = settings.scanning_gate
-    return None if chosen is None else TipLattice(gas, chosen.tip())
-
-
 def _rms(maps: Real) -> Real:
     """Root mean square of each map about its own mean, (n,)."""
     mean = maps.mean(axis=(1, 2))
@@ -248,10 +283,11 @@ def _map(
     shape: tuple[int, int],
     units: str,
     what: str,
+    along: tuple[str, str] = ("x", "y"),
 ) -> list[Variable]:
     scale = f"{name}_scale"
     return [
-        Variable(name, (*dims, "x", "y"), (*leading, *shape), "<f2", units, what, scale),
+        Variable(name, (*dims, *along), (*leading, *shape), "<f2", units, what, scale),
         Variable(scale, dims, leading, "<f4", units, f"largest modulus: unit of {name}"),
     ]
 

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from inmateria.transport.gas import ElectronGas, Lead
     from inmateria.transport.tip import Tip
 
+# Keys that settings did not always have, and what sets from before them hold.
+LATER: dict[tuple[str, ...], Any] = {
+    ("temperature_energies",): None,
+    ("scanning_gate", "method"): "first-order",
+    ("scanning_gate", "stride"): 1,
+}
 # Of the source, where it is not said which rows it covers.
 SOURCE_NM = 100.0
 
@@ -85,11 +91,14 @@ class KeptSettings(Configuration):
 
 
 class TipSettings(Configuration):
-    """The tip of a scanning-gate map to first order."""
+    """A scanning gate's tip and where it stands."""
 
+    # 0.036 of the default Fermi energy: first order is good to some 10 % there.
     tip_height_mev: float = 0.2
     tip_width_nm: float = Field(default=30.0, gt=0)
     tip_shape: Literal["gaussian", "lorentzian"] = "gaussian"
+    # Sites from one position of the tip to the next.
+    stride: int = Field(default=1, ge=1)
 
     @field_validator("tip_height_mev")
     @classmethod
@@ -105,6 +114,17 @@ class TipSettings(Configuration):
         return Tip(self.tip_height_mev, self.tip_width_nm, self.tip_shape)
 
 
+class GateMapSettings(TipSettings):
+    """The scanning-gate map of each sample."""
+
+    method: Literal["first-order", "exact"] = "first-order"
+
+    @property
+    def by_position(self) -> bool:
+        """Whether the map is kept at the tip's own positions, or on the pixels of all maps."""
+        return self.method == "exact" or self.stride > 1
+
+
 class GenerationSettings(Configuration):
     """A set of transport samples."""
 
@@ -116,12 +136,14 @@ class GenerationSettings(Configuration):
     block_size: int = Field(default=128, ge=1, le=100_000)
     # Above zero, PLDOS and transmission are averages over -df/dE.
     temperature_k: float = Field(default=0.0, ge=0)
+    # Energies of such an average, an odd number; None takes as many as `accuracy` needs.
+    temperature_energies: int | None = Field(default=None, ge=3, le=9999)
     # Further PLDOS and transmissions, one for each magnetic field.
     field_t: tuple[float, ...] = ()
     gas: GasSettings = GasSettings()
     disorder: DopantSettings = DopantSettings()
     keep: KeptSettings = KeptSettings()
-    scanning_gate: TipSettings | None = None
+    scanning_gate: GateMapSettings | None = None
 
     @model_validator(mode="after")
     def _check(self) -> GenerationSettings:
@@ -136,6 +158,16 @@ class GenerationSettings(Configuration):
                 "magnetic fields and scanning-gate maps are computed at 0 K; leave out "
                 "temperature_k, or them"
             )
+        if self.temperature_energies is not None:
+            if self.temperature_energies % 2 == 0:
+                raise ValueError(
+                    f"temperature_energies = {self.temperature_energies}: give an odd number, so "
+                    "that every other energy is an average of its own and shows the error"
+                )
+            if self.temperature_k == 0:
+                raise ValueError(
+                    "temperature_energies without a temperature; give temperature_k as well"
+                )
         return self
 
     def complete(self) -> GenerationSettings:
@@ -151,8 +183,19 @@ class GenerationSettings(Configuration):
         return self.model_copy(update={"gas": self.gas.model_copy(update=rows)})
 
     def configuration(self) -> dict[str, Any]:
-        """Plain JSON values, as a store keeps them."""
-        return self.complete().model_dump(mode="json")
+        """Plain JSON values, as a store keeps them.
+
+        Keys that came later are left out where they say what was done before them: a set that
+        was begun then is the same set.
+        """
+        found = self.complete().model_dump(mode="json")
+        for (*tables, key), value in LATER.items():
+            table: Any = found
+            for name in tables:
+                table = table[name] or {}
+            if key in table and table[key] == value:
+                del table[key]
+        return found
 
 
 def lead_rows(lead: Lead) -> str:

@@ -103,7 +103,9 @@ def at_temperature(
     temperature_k: float,
     *,
     accuracy: float = 1e-3,
+    energies: int | None = None,
     lead: LeadName = "source",
+    progress: Progress | None = None,
 ) -> Thermal:
     """Transmission and PLDOS averaged over -df/dE around the Fermi energy.
 
@@ -115,6 +117,12 @@ def at_temperature(
     accuracy : float
         Of both averages, relative to their largest value; single energies are solved
         three times better.
+    energies : int, optional
+        Take so many, an odd number, in place of as many as `accuracy` needs; `error` says how
+        far the average of every other one is from that of all.
+    progress : callable, optional
+        Told how many energies are done and how many are planned so far: halving the step
+        plans more.
 
     Raises
     ------
@@ -122,10 +130,16 @@ def at_temperature(
     """
     shape = gas.in_hoppings(potential_mev).shape
     n_sites = gas.n_x * gas.n_y
+    done = 0
 
-    def evaluate(energies: NDArray[np.float64]) -> NDArray[np.float64]:
-        both = np.zeros((energies.size, *shape[:-2], n_sites + 1))
-        for row, energy in zip(both, energies, strict=True):
+    def evaluate(some: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal done
+        both = np.zeros((some.size, *shape[:-2], n_sites + 1))
+        planned = done + some.size
+        for row, energy in zip(both, some, strict=True):
+            if progress is not None:
+                progress(done, planned)
+            done += 1
             at = gas.with_fermi(off_threshold(gas, float(energy)))
             if at.count_open(lead) == 0 or at.fermi_mev <= 0:
                 continue
@@ -133,9 +147,13 @@ def at_temperature(
             row[..., :n_sites] = found.pldos.reshape(*shape[:-2], n_sites)
             # Far more exact than the PLDOS, and judged together with it.
             row[..., n_sites] = found.transmission
+        if progress is not None:
+            progress(done, planned)
         return both
 
-    average = thermal_average(evaluate, gas.fermi_mev, temperature_k, accuracy=accuracy)
+    average = thermal_average(
+        evaluate, gas.fermi_mev, temperature_k, accuracy=accuracy, energies=energies
+    )
     return Thermal(
         np.asarray(average.value[..., n_sites]),
         average.value[..., :n_sites].reshape(shape),

@@ -6,6 +6,13 @@ this weight is analytic with its nearest poles at +-i pi, so the trapezoid rule 
 errs by exp(-2 pi^2 / h) for the weight alone: h = 1 is enough where the integrand is flat.
 It is not flat on the scale of the sample's level width, so the step is halved, keeping all
 values, until the average stops to change.
+
+With a fixed number n of energies it is the same rule over |x| <= 1 + ln n, so that the
+weight left out, 2 exp(-1) / n, falls with the step; weights are brought to a sum of one.
+Gauss's rule for this weight would be better where T(E) is smooth. In a disordered sample at
+1 K it is not: with 33 energies in the default geometry the trapezoid rule misses the PLDOS
+by 0.6 % of its maximum and Gauss's, whose nodes are where there is hardly any weight, by
+24 %. And half of the trapezoid's nodes are a rule, too, which tells the error.
 """
 
 from __future__ import annotations
@@ -47,6 +54,7 @@ def thermal_average(
     *,
     accuracy: float = 1e-3,
     most: int = 2000,
+    energies: int | None = None,
 ) -> ThermalAverage:
     """Average of a function of energy over -df/dE.
 
@@ -61,11 +69,13 @@ def thermal_average(
         Change at which halving the step stops, relative to the largest average.
     most : int
         Evaluations at most.
+    energies : int, optional
+        So many evaluations, an odd number, whatever the accuracy.
 
     Raises
     ------
     ParameterError
-        If the temperature is negative.
+        If the temperature is negative, or the number of energies even.
     ConvergenceError
         If `most` evaluations are not enough.
     """
@@ -75,29 +85,54 @@ def thermal_average(
         energy = np.array([fermi_mev])
         return ThermalAverage(np.asarray(evaluate(energy)[0]), energy, 0.0)
     scale = KELVIN_MEV * temperature_k
+    if energies is not None:
+        return _fixed(evaluate, fermi_mev, scale, energies)
     step = FIRST_STEP
     # What lies beyond is exp(-cut) of the whole, a tenth of the accuracy.
     cut = step * np.ceil(max(-np.log(accuracy / 10), 4.0) / step)
     x = np.arange(-cut, cut + step / 2, step)
-    energies = [fermi_mev + scale * x]
-    total = _weighted(evaluate(energies[0]), x)
+    taken = [fermi_mev + scale * x]
+    total = _weighted(evaluate(taken[0]), x)
     average = step * total
     while True:
         # Midpoints of the nodes so far.
         x = np.arange(-cut + step / 2, cut, step)
-        if sum(e.size for e in energies) + x.size > most:
+        if sum(e.size for e in taken) + x.size > most:
             raise ConvergenceError(
                 f"{most} energies do not bring the average at {temperature_k:g} K to {accuracy:g}; "
                 "ask for less accuracy or allow more energies"
             )
-        energies.append(fermi_mev + scale * x)
-        total = total + _weighted(evaluate(energies[-1]), x)
+        taken.append(fermi_mev + scale * x)
+        total = total + _weighted(evaluate(taken[-1]), x)
         step /= 2
         before, average = average, step * total
-        change = float(np.abs(average - before).max() / max(np.abs(average).max(), 1e-300))
+        change = _change(before, average)
         # The trapezoid rule converges exponentially: the change bounds what is left.
         if change <= accuracy and step <= 1:
-            return ThermalAverage(average, np.sort(np.concatenate(energies)), change)
+            return ThermalAverage(average, np.sort(np.concatenate(taken)), change)
+
+
+def _fixed(
+    evaluate: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    fermi_mev: float,
+    scale: float,
+    n: int,
+) -> ThermalAverage:
+    """The rule of n energies; its error is its difference from that of every other one."""
+    if n < 3 or n % 2 == 0:
+        raise ParameterError(f"energies = {n}: give an odd number from 3 on")
+    cut = 1 + np.log(n)
+    x = np.linspace(-cut, cut, n)
+    values = evaluate(fermi_mev + scale * x)
+    average, coarse = (
+        _weighted(values[::every], x[::every]) / _weighted(np.ones(x[::every].size), x[::every])
+        for every in (1, 2)
+    )
+    return ThermalAverage(average, fermi_mev + scale * x, _change(coarse, average))
+
+
+def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    return float(np.abs(after - before).max() / max(np.abs(after).max(), 1e-300))
 
 
 def _weighted(values: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
