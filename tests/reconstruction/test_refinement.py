@@ -13,6 +13,7 @@ from inmateria.reconstruction.limits import two_parameter_limit
 from inmateria.reconstruction.metrics import coverage, pearson, rms_error
 from inmateria.reconstruction.refinement import FourierPotential, refine
 from inmateria.transport.gradient import transmission_gradient
+from inmateria.transport.tip import Tip
 
 GAS = ElectronGas(n_x=64, n_y=48, source=Lead(14, 20), drain=Lead(0, 48))
 DOPANTS = RemoteDopants()
@@ -56,6 +57,50 @@ def test_it_finds_the_truth(image: str) -> None:
     assert pearson(start, true) < 0.998
     assert pearson(found.potential_mev, true) > 0.9995
     np.testing.assert_allclose(found.history, np.minimum.accumulate(found.history), rtol=0.2)
+
+
+def nearly_right() -> tuple[np.ndarray, np.ndarray]:
+    """A potential, and a start that correlates with it by 0.984."""
+    true = DOPANTS.sample(GAS, seed=3).potential
+    return true, np.sqrt(1 - 0.1**2) * true + 0.1 * DOPANTS.sample(GAS, seed=4).potential
+
+
+def test_it_finds_the_truth_from_a_weak_tip_of_unknown_height() -> None:
+    """A map of a broad tip at every fourth site, a part of which was not measured."""
+    true, start = nearly_right()
+    measured = GAS.sgm(true, Tip(0.2, 25.0), stride=4, accuracy=1e-6).change
+    measured[12:, :3] = np.nan
+    found = refine(
+        GAS,
+        start,
+        measured,
+        image="gate-map",
+        tip=Tip(1.0, 25.0),
+        stride=4,
+        free_scale=True,
+        most=60,
+    )
+    assert found.scale == pytest.approx(0.2, rel=0.05)
+    assert found.misfit_after < 0.05 * found.misfit_before
+    assert pearson(found.potential_mev, true) > 0.9993
+    assert np.isfinite(found.image).all()
+    off = (found.scale * found.image - measured)[np.isfinite(measured)]
+    spread = measured[np.isfinite(measured)].std()
+    assert np.sqrt((off**2).mean()) / spread == pytest.approx(found.misfit_after, rel=1e-9)
+
+
+def test_a_strong_tip_takes_exact_maps() -> None:
+    """A tip of 1.5 E_F at 48 positions: first order leads away from the truth."""
+    true, start = nearly_right()
+    tip = Tip(8.4, 15.0)
+    measured = GAS.sgm(true, tip, method="exact", stride=8, accuracy=1e-4).change
+    options = {"image": "gate-map", "tip": tip, "stride": 8, "most": 8}
+    weak = refine(GAS, start, measured, **options)  # type: ignore[arg-type]
+    strong = refine(GAS, start, measured, method="exact", **options)  # type: ignore[arg-type]
+    assert pearson(weak.potential_mev, true) < pearson(start, true) - 0.1
+    assert weak.misfit_after > 0.3
+    assert pearson(strong.potential_mev, true) > 0.995
+    assert strong.misfit_after < 0.15 * strong.misfit_before
 
 
 def test_a_short_step_stays_near_the_start() -> None:

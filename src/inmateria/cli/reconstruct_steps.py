@@ -111,7 +111,7 @@ def ask_network(task: Task, path: Path, run: Run) -> None:
                 "uncertainty_mev": found.uncertainty_mev,
             }
     if task.computes and not isinstance(model, NumberReader):
-        arrays |= _computed(task, arrays["potential_mev"])
+        arrays |= _computed(task, arrays["potential_mev"], arrays["uncertainty_mev"])
     write_reconstruction(path, arrays, _attributes(task, run, warnings.tolist()))
 
 
@@ -142,7 +142,12 @@ def refine_images(task: Task, path: Path) -> None:
 
             found = refine(
                 task.gas,
-                on_sites(arrays["potential_mev"][i], task.gas, task.dopants),
+                on_sites(
+                    arrays["potential_mev"][i],
+                    task.gas,
+                    task.dopants,
+                    uncertainty_mev=arrays["uncertainty_mev"][i],
+                ),
                 task.images.values[i],
                 dopants=task.dopants,
                 pixel=_sites(task),
@@ -158,7 +163,7 @@ def refine_images(task: Task, path: Path) -> None:
         write_reconstruction(path, arrays, attrs)
 
 
-def _computed(task: Task, potentials: Any) -> Arrays:
+def _computed(task: Task, potentials: Any, uncertainties: Any) -> Arrays:
     from inmateria.reconstruction.band_limited import on_sites
     from inmateria.reconstruction.misfit import computed_pldos
 
@@ -166,8 +171,9 @@ def _computed(task: Task, potentials: Any) -> Arrays:
     assert task.dopants is not None
     found = []
     with step("computing its image") as report:
-        for i, (potential, image) in enumerate(zip(potentials, task.images.values, strict=True)):
-            sites = on_sites(potential, task.gas, task.dopants)
+        each = zip(potentials, uncertainties, task.images.values, strict=True)
+        for i, (potential, sigma, image) in enumerate(each):
+            sites = on_sites(potential, task.gas, task.dopants, uncertainty_mev=sigma)
             one = computed_pldos(task.gas, sites, image, free_scale=task.images.free_scale)
             found.append(one)
             report(i + 1, len(potentials))

@@ -8,8 +8,9 @@ give them, are independent. So x is the one that
     |A x - d|^2 / sigma^2 + |x|^2
 
 is smallest for: A averages the series over squares, d are the averages about their mean,
-and sigma is a hundredth of their spread. That the series is not known beyond the sample's
-edges, where it is not periodic, needs no care of its own.
+and sigma is their uncertainty, where none is given a hundredth of their spread. With the
+uncertainty of a network, components that it does not know become small. That the series
+is not known beyond the sample's edges, where it is not periodic, needs no care of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ SIGMA = 1e-2
 STEPS = 300
 
 
-def on_sites(averages_mev: ArrayLike, gas: GasGeometry, dopants: RemoteDopants) -> Real:
+def on_sites(
+    averages_mev: ArrayLike,
+    gas: GasGeometry,
+    dopants: RemoteDopants,
+    *,
+    uncertainty_mev: ArrayLike | None = None,
+) -> Real:
     """The potential on a gas's sites whose averages over squares are given.
 
     Parameters
@@ -42,6 +49,8 @@ def on_sites(averages_mev: ArrayLike, gas: GasGeometry, dopants: RemoteDopants) 
     dopants : RemoteDopants
         Gives the largest wave number, the period and each component's typical size. Where
         their distance is not known, the smallest that may be.
+    uncertainty_mev : array, optional
+        Standard deviation of each average, of the same shape; NaN for none.
 
     Returns
     -------
@@ -64,16 +73,24 @@ def on_sites(averages_mev: ArrayLike, gas: GasGeometry, dopants: RemoteDopants) 
     if factor == 1 or np.ptp(given) == 0:
         return np.repeat(np.repeat(given, factor, axis=0), factor, axis=1)
     space = FourierPotential(gas, dopants)
+    sigma = np.full(given.shape, SIGMA * spread)
+    if uncertainty_mev is not None:
+        known = np.asarray(uncertainty_mev, dtype=np.float64)
+        if known.shape != given.shape or (known <= 0).any():
+            raise ShapeError(
+                f"uncertainties of shape {known.shape}: give {given.shape}, each above 0"
+            )
+        sigma = np.where(np.isfinite(known), np.maximum(known, sigma), sigma)
 
     def average(x: Real) -> Real:
-        return np.asarray(block_average(space.potential(np.ravel(x)), factor)).ravel()
+        return np.ravel(block_average(space.potential(np.ravel(x)), factor) / sigma)
 
     def pull_back(g: Real) -> Real:
-        spread_out = np.kron(np.reshape(g, given.shape), np.ones((factor, factor)))
+        spread_out = np.kron(np.reshape(g, given.shape) / sigma, np.ones((factor, factor)))
         return space.pull_back(spread_out / factor**2)
 
     operator = LinearOperator(
         (given.size, space.n), matvec=average, rmatvec=pull_back, dtype=np.float64
     )
-    x = lsqr(operator, (given - mean).ravel(), damp=SIGMA * spread, iter_lim=STEPS)[0]
+    x = lsqr(operator, ((given - mean) / sigma).ravel(), damp=1.0, iter_lim=STEPS)[0]
     return space.potential(np.asarray(x)) + mean

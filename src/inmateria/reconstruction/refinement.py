@@ -2,11 +2,13 @@
 
 From a start that is nearly right, such as a network's answer, the misfit
 
-    L = sum_r (k image(r) - measured(r))^2 / (2 sigma^2) + (1/2) |x - x_start|^2 / step^2
+    L = sum_r (k image(r) - measured(r))^2 / (2 sigma^2) + (1/2) |x|^2
+        + (1/2) |x - x_start|^2 / step^2
 
 is minimised over the potential's Fourier components with |q| <= q_c by L-BFGS; exact
 gradients come from adjoint solves (`image_gradient`). x are the components in units of
-what dopants at that distance would give them (`RemoteDopants`), so that all matter alike;
+what dopants at that distance would give them (`RemoteDopants`), so that all matter alike and
+|x|^2 / 2 is what the dopants say (their prior);
 k is 1, or the best scale where the instrument's is unknown. What the misfit falls to says
 how far to trust the result, without knowing the truth. `instrument` says what is measured of
 an image: means over pixels, or a map of a weak tip's positions.
@@ -31,8 +33,10 @@ from inmateria.reconstruction.instrument import ImageName, instrument
 from inmateria.transport.disorder.fourier import half_plane, synthesise
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
 from inmateria.transport.geometry import GasGeometry
-from inmateria.transport.image_gradient import image_gradient
+from inmateria.transport.image_gradient import ImageGradient, image_gradient
 from inmateria.transport.samples import LeadName
+from inmateria.transport.scanning_gate import Method
+from inmateria.transport.strong_tip_gradient import strong_tip_gradient
 from inmateria.transport.tip import Tip
 
 Real = NDArray[np.float64]
@@ -127,6 +131,7 @@ def refine(
     pixel: int = 1,
     tip: Tip | None = None,
     stride: int | tuple[int, int] = 1,
+    method: Method = "first-order",
     noise: float = 1e-3,
     step: float = np.inf,
     free_scale: bool = False,
@@ -143,7 +148,7 @@ def refine(
     start_mev : (n_x, n_y) array, meV
     measured : (n_x / pixel, n_y / pixel) array, or (n_tip_x, n_tip_y)
         The PLDOS in 1/t, dT/dV in 1/meV, or a tip's change of the transmission; in any unit
-        with `free_scale`.
+        with `free_scale`. Positions of a tip that were not measured are NaN.
     dopants : RemoteDopants, optional
         Which Fourier components are fitted, and how large they may be; the default's where
         left out. A smaller distance than the true one lets finer structure in.
@@ -151,10 +156,12 @@ def refine(
     pixel : int
         The measured image is the mean over squares of so many sites.
     tip : Tip, optional
-        That made the gate map, weak enough for first order; with `free_scale` its height does
-        not matter.
+        That made the gate map; to first order, with `free_scale` its height does not matter.
     stride : int, or two along x and y
         The tip stood above every so manyth site, from the first on.
+    method : ``"first-order"`` or ``"exact"``
+        Of a gate map. Exact is for tips above a few hundredths of the Fermi energy, and costs a
+        solve for each position that was measured, each iteration.
     noise : float
         sigma, standard deviation of the measurement relative to its largest value.
     step : float
@@ -174,8 +181,16 @@ def refine(
     by = instrument(gas, image, pixel=pixel, tip=tip, stride=stride)
     solved: Literal["pldos", "sensitivity"] = "pldos" if image == "pldos" else "sensitivity"
     start = _image(gas.shape, start_mev, "start")
-    wanted = _image(by.shape, measured, "measured image")
-    spread = float(wanted.std())
+    given = _image(by.shape, measured, "measured image", holes=image == "gate-map")
+    exact = method == "exact"
+    if method not in ("first-order", "exact") or (exact and image != "gate-map"):
+        raise ParameterError(
+            f"method = {method!r} with image = {image!r}: give 'first-order', or 'exact' for a "
+            "'gate-map'"
+        )
+    taken = np.isfinite(given)
+    wanted = given[taken]
+    spread = float(wanted.std()) if wanted.size else 0.0
     if not spread > 0:
         raise ParameterError("the measured image is the same everywhere: there is nothing to fit")
     if not (noise > 0 and step > 0 and most >= 1):
@@ -188,24 +203,36 @@ def refine(
     history: list[float] = []
     count = 0
 
-    def misfit(on_sites: Real) -> tuple[float, Real]:
-        computed = by.measure(on_sites)
+    def misfit(whole: Real) -> tuple[float, Real]:
+        computed = whole[taken]
         k = float((computed * wanted).sum() / (computed**2).sum()) if free_scale else 1.0
         difference = k * computed - wanted
         rms = float(np.sqrt((difference**2).mean()))
-        shown.update(scale=k, image=computed, misfit=rms / spread)
+        shown.update(scale=k, image=whole, misfit=rms / spread)
+        weight = np.zeros(by.shape)
         # k is the best one: to first order its own change does not change L.
-        slope = by.pull_back(k * difference / sigma**2)
-        return 0.5 * float((difference**2).sum()) / sigma**2, slope
+        weight[taken] = k * difference / sigma**2
+        return 0.5 * float((difference**2).sum()) / sigma**2, weight
+
+    def on_sites(seen: Real) -> tuple[float, Real]:
+        value, weight = misfit(by.measure(seen))
+        return value, by.pull_back(weight)
+
+    def look(potential: Real) -> ImageGradient:
+        if exact:
+            assert tip is not None
+            return strong_tip_gradient(
+                gas, potential, tip, misfit, stride=stride, positions=taken, accuracy=accuracy
+            )
+        return image_gradient(gas, potential, on_sites, image=solved, accuracy=accuracy, lead=lead)
 
     def objective(x: Real) -> tuple[float, Real]:
         nonlocal count
         count += 1
-        potential = space.potential(x) + offset
-        found = image_gradient(gas, potential, misfit, image=solved, accuracy=accuracy, lead=lead)
+        found = look(space.potential(x) + offset)
         away = (x - begin) / step
-        value = found.value + 0.5 * float(away @ away)
-        return value, space.pull_back(found.gradient) + away / step
+        value = found.value + 0.5 * float(x @ x) + 0.5 * float(away @ away)
+        return value, space.pull_back(found.gradient) + x + away / step
 
     def tell(_: Real) -> None:
         history.append(shown["misfit"])
@@ -228,10 +255,12 @@ def refine(
     )
 
 
-def _image(shape: tuple[int, int], values: ArrayLike, what: str) -> Real:
+def _image(shape: tuple[int, int], values: ArrayLike, what: str, *, holes: bool = False) -> Real:
     given = np.asarray(values, dtype=np.float64)
     if given.shape != shape:
-        raise ShapeError(f"a {what} of shape {given.shape}: give {shape}")
-    if not np.isfinite(given).all():
-        raise NotFiniteError(f"the {what} holds NaN or infinity: fill these pixels")
+        each = "a position of the tip" if holes else "a site or pixel"
+        raise ShapeError(f"a {what} of shape {given.shape}: give {shape}, one number {each}")
+    if np.isinf(given).any() or (np.isnan(given).any() and not holes):
+        fix = "NaN stands for what was not measured" if holes else "fill these pixels"
+        raise NotFiniteError(f"the {what} holds NaN or infinity: {fix}")
     return given
