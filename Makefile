@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format benchmarks clean
+.PHONY: help install demo test test-all lint format benchmarks model clean
 
 help:
 	@echo "make demo       install, then sample, fit, train and verify on the embedded device"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-all   the fast tests and the slow physics, paper and fault tests"
 	@echo "make lint       ruff and mypy"
 	@echo "make benchmarks the figures of docs/benchmarks.md"
+	@echo "make model      the default reconstruction model, from nothing (hours)"
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or say make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -50,6 +51,11 @@ benchmarks: $(STAMP)
 	$(BIN)/python -m benchmarks.fidelity times
 	$(BIN)/python -m benchmarks.transport
 	$(BIN)/python -m benchmarks.datasets
+
+# What comes with the package as reconstruction/models/default.safetensors.
+model: $(STAMP)
+	$(BIN)/inmateria transport generate src/inmateria/reconstruction/models/set.toml -o build/default.zarr
+	$(BIN)/inmateria reconstruct train build/default.zarr --out build/runs
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
