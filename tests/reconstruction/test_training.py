@@ -11,7 +11,7 @@ import torch
 
 from inmateria.errors import ParameterError, ShapeError, TrainingError
 from inmateria.reconstruction.augment import Augmentation, blur
-from inmateria.reconstruction.losses import likelihood
+from inmateria.reconstruction.losses import SCORES, likelihood
 from inmateria.reconstruction.networks import KINDS, build_network
 from inmateria.reconstruction.sources import InMemory, shuffled
 from inmateria.reconstruction.training import TrainingPlan, predict, train_network
@@ -173,3 +173,14 @@ def test_errors() -> None:
         train_network(small(), samples(8, 0), samples(8, 0), replace(PLAN, loss="squared"))
     with pytest.raises(ShapeError, match="channels"):
         InMemory(np.zeros((3, 4, 4), "f4"), np.zeros((3, 1, 4, 4), "f4"))
+
+
+def test_a_better_network_has_a_better_score() -> None:
+    """The weighted loss alone would prefer an error of exp(-3/2) to smaller ones."""
+    target = torch.zeros(1, 1, 4, 4)
+    scores = []
+    for size in (1.0, np.exp(-1.5), 0.1, 0.01):
+        value = torch.full_like(target, float(size))
+        found = torch.cat([value, torch.full_like(target, float(np.log(size)))], 1)
+        scores.append(SCORES["likelihood"](found, target).item())
+    assert scores == sorted(scores, reverse=True)

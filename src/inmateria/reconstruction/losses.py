@@ -38,6 +38,18 @@ def likelihood(found: Tensor, target: Tensor) -> Tensor:
     return weighted.mean()
 
 
+def log_score(found: Tensor, target: Tensor) -> Tensor:
+    """Negative log-likelihood without weights, by which networks are compared.
+
+    The weighted one has its minimum where sigma is exp(-3/2) and not where it is smallest.
+    """
+    _same(found.shape, (found.shape[0], 2, *target.shape[2:]))
+    _same(target.shape, (found.shape[0], 1, *target.shape[2:]))
+    value, log_sigma = found[:, :1], found[:, 1:]
+    misfit = 0.5 * ((target - value) * torch.exp(-log_sigma)) ** 2 + log_sigma
+    return misfit.mean()
+
+
 def _same(found: Sequence[int], expected: Sequence[int]) -> None:
     # PyTorch would stretch one of them.
     if tuple(found) != tuple(expected):
@@ -50,4 +62,10 @@ def _same(found: Sequence[int], expected: Sequence[int]) -> None:
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared": squared,
     "likelihood": likelihood,
+}
+
+# What the best epoch is chosen by.
+SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "squared": squared,
+    "likelihood": log_score,
 }

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from inmateria.errors import ParameterError, TrainingError
 from inmateria.reconstruction.augment import Augmentation, Rescale
-from inmateria.reconstruction.losses import LOSSES
+from inmateria.reconstruction.losses import LOSSES, SCORES
 from inmateria.reconstruction.sources import Samples, shuffled
 from inmateria.surrogates.checkpoint import read_checkpoint, write_checkpoint
 
@@ -176,11 +176,12 @@ def train_network(
 def validation_loss(
     network: nn.Module, samples: Samples, plan: TrainingPlan, *, device: str = "cpu"
 ) -> float:
-    """The plan's loss over samples that are not changed."""
+    """Score of the plan's loss (`SCORES`) over samples that are not changed."""
     network.eval()
     total = 0.0
     for images, targets in _batches(samples, np.arange(len(samples)), plan.batch):
-        total += _loss(network, images, targets, plan, device).item() * len(images)
+        found = _found(network, images, device)
+        total += SCORES[plan.loss](found, targets.to(device)).item() * len(images)
     return total / len(samples)
 
 
@@ -200,10 +201,14 @@ def predict(
 def _loss(
     network: nn.Module, images: Tensor, targets: Tensor, plan: TrainingPlan, device: str
 ) -> Tensor:
+    return LOSSES[plan.loss](_found(network, images, device), targets.to(device))
+
+
+def _found(network: nn.Module, images: Tensor, device: str) -> Tensor:
     kind = torch.device(device).type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=kind != "cpu"):
-        found = network(images.to(device))
-    return LOSSES[plan.loss](found.float(), targets.to(device))
+        outputs: Tensor = network(images.to(device)).float()
+    return outputs
 
 
 def _epoch(
