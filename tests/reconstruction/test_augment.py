@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from inmateria import ElectronGas, Lead, RemoteDopants
-from inmateria.data.sample_store import open_store
+from inmateria.data.sample_store import SampleStore, open_store
 from inmateria.datasets.generate import generate
 from inmateria.datasets.settings import GenerationSettings
 from inmateria.errors import ParameterError
 from inmateria.reconstruction.augment import Augmentation, blur, signed_rms
 from inmateria.reconstruction.channels import ChannelScaling
 from inmateria.reconstruction.fit import Split, fit_preset
+from inmateria.reconstruction.mirror import check_mirror
 from inmateria.reconstruction.presets import PRESETS
 from inmateria.reconstruction.scaling import ImageScaling
 from inmateria.transport.gradient import transmission_gradient
@@ -91,3 +92,27 @@ def test_images_in_a_field_are_not_mirrored(tmp_path: Path) -> None:
     preset = replace(PRESETS["unet"], options=options, target_pixel=2, plan=plan)
     fit = fit_preset(store, preset, image=("pldos", "pldos_in_field"), split=Split.of(store))
     assert fit.model.about["plan"]["augmentation"]["mirror"] is False
+
+
+def test_mirror_images_of_another_set_are_refused(tmp_path: Path) -> None:
+    def made(name: str, gas: dict[str, object], **changes: object) -> SampleStore:
+        chosen = GenerationSettings.model_validate(
+            {
+                "n_samples": 2,
+                "block_size": 2,
+                "gas": {"n_x": 24, "n_y": 16, "source_rows": "4:12", "fermi_mev": 9.0, **gas},
+                "disorder": {"spacing_nm": [15.0, 25.0]},
+                **changes,
+            }
+        )
+        generate(chosen, tmp_path / name)
+        return open_store(tmp_path / name)
+
+    with pytest.raises(ParameterError, match="source_rows 3:11 of 16 rows are not symmetric"):
+        check_mirror(made("a.zarr", {"source_rows": "3:11"}), "pldos")
+    gate = {"tip_width_nm": 15.0, "stride": 2}
+    strided = made("b.zarr", {}, scanning_gate=gate)
+    with pytest.raises(ParameterError, match="a stride that divides 15"):
+        check_mirror(strided, "gate_map")
+    check_mirror(strided, "pldos")
+    check_mirror(made("c.zarr", {}, scanning_gate=gate | {"stride": 3}), "gate_map")

@@ -9,6 +9,7 @@ import pytest
 
 from inmateria import ElectronGas, Lead, RemoteDopants
 from inmateria.errors import NotFiniteError, ParameterError, ShapeError
+from inmateria.reconstruction import refinement
 from inmateria.reconstruction.limits import two_parameter_limit
 from inmateria.reconstruction.metrics import coverage, pearson, rms_error
 from inmateria.reconstruction.refinement import FourierPotential, refine
@@ -108,6 +109,17 @@ def test_a_short_step_stays_near_the_start() -> None:
     start = 0.9 * true
     found = refine(GAS, start, GAS.pldos(true), step=1e-6, most=5)
     assert rms_error(found.potential_mev, start) < 1e-2 * rms_error(true, start)
+
+
+def test_a_search_that_goes_too_far_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No component leaves the start by more than a limit, made so short that all would."""
+    monkeypatch.setattr(refinement, "FARTHEST", 0.02)
+    true, start = nearly_right()
+    found = refine(GAS, start, GAS.pldos(true), most=5)
+    space = FourierPotential(GAS, DOPANTS)
+    away = np.abs(space.unknowns(found.potential_mev) - space.unknowns(start)).max()
+    assert 1e-4 < away <= 0.02 * (1 + 1e-9)
+    assert found.misfit_after < found.misfit_before
 
 
 def test_limit_by_drawing() -> None:

@@ -21,6 +21,7 @@ from inmateria.reconstruction.channels import (
     scaling_of,
 )
 from inmateria.reconstruction.evaluation import Evaluation, evaluate, pixel_nm
+from inmateria.reconstruction.mirror import check_mirror
 from inmateria.reconstruction.networks import build_network
 from inmateria.reconstruction.number_reader import PARAMETERS, NumberReader, coefficient_names
 from inmateria.reconstruction.presets import Preset
@@ -140,7 +141,7 @@ def fit_preset(
     """
     channels = channel_variables(store, image)
     if preset.plan.augmentation.mirror:
-        check_mirror(store, channels)
+        check_mirror(store, image)
     split = Split.of(store, most=most) if split is None else split
 
     def images(block: int) -> Real:
@@ -227,21 +228,6 @@ def network_gives_uncertainty(network: nn.Module, model: Reconstructor) -> bool:
     """Whether it has a second output."""
     empty = np.zeros((1, n_channels(model.scaling), *model.shape), np.float32)
     return bool(predict(network, empty).shape[1] == 2)
-
-
-def check_mirror(store: SampleStore, channels: tuple[str, ...]) -> None:
-    """Refuse to mirror images in a field: in a field B the mirror image is that at -B.
-
-    Raises
-    ------
-    ParameterError
-    """
-    fields = [field for field in store.layout.configuration.get("field_t", ()) if field]
-    if fields and any(name.endswith("_in_field") for name in channels):
-        raise ParameterError(
-            f"mirror images of a PLDOS at {fields[0]:g} T are those at {-fields[0]:g} T: train "
-            "with augmentation=Augmentation(mirror=False)"
-        )
 
 
 def channel_forms(channels: tuple[str, ...], form: Form) -> tuple[Form, ...]:

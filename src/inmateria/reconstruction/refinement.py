@@ -41,6 +41,9 @@ from inmateria.transport.tip import Tip
 
 Real = NDArray[np.float64]
 
+# From the start, in units of a component's typical size.
+FARTHEST = 10.0
+
 
 class FourierPotential:
     """Potentials as sums of Fourier components, whitened.
@@ -229,6 +232,10 @@ def refine(
     def objective(x: Real) -> tuple[float, Real]:
         nonlocal count
         count += 1
+        if np.abs(x - begin).max() > FARTHEST:
+            # A line search tried a step from which it is to come back: no such sample exists,
+            # and the lattice could not hold it.
+            return first * (1 + float((x - begin) @ (x - begin))), 2 * first * (x - begin)
         found = look(space.potential(x) + offset)
         away = (x - begin) / step
         value = found.value + 0.5 * float(x @ x) + 0.5 * float(away @ away)
@@ -239,7 +246,7 @@ def refine(
         if progress is not None:
             progress(len(history), shown["misfit"])
 
-    objective(begin)
+    first, _ = objective(begin)
     before = shown["misfit"]
     options = {"maxiter": most, "maxcor": 30, "ftol": 1e-10, "gtol": 1e-12}
     found = minimize(objective, begin, jac=True, method="L-BFGS-B", callback=tell, options=options)

@@ -11,7 +11,7 @@ With a fixed number n of energies it is the same rule over |x| <= 1 + ln n, so t
 weight left out, 2 exp(-1) / n, falls with the step; weights are brought to a sum of one.
 Gauss's rule for this weight would be better where T(E) is smooth. In a disordered sample at
 1 K it is not: with 33 energies in the default geometry the trapezoid rule misses the PLDOS
-by 0.6 % of its maximum and Gauss's, whose nodes are where there is hardly any weight, by
+by 0.5 % of its maximum and Gauss's, whose nodes are where there is hardly any weight, by
 24 %. And half of the trapezoid's nodes are a rule, too, which tells the error.
 """
 
