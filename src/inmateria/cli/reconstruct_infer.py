@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--pixel-nm", type=float, help="Side of a pixel, to be checked against the model's.")
 @click.option("--refine", is_flag=True, default=None,
               help="Fit the potential to the image by exact gradients.")  # fmt: skip
-@click.option("--iterations", type=int, help="Of the refinement, at most.  [60]")
+@click.option("--iterations", type=int, help="Of the refinement, at most.  [200]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file; flags override it.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default="runs", show_default=True,

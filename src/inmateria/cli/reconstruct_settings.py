@@ -115,7 +115,7 @@ class InferSettings(Configuration):
     pixel_nm: float | None = Field(default=None, gt=0)
     refine: bool = False
     # Of the refinement, at most.
-    iterations: int = Field(default=60, ge=1, le=10_000)
+    iterations: int = Field(default=200, ge=1, le=10_000)
 
 
 def _changed(plan: TrainingPlan, settings: PlanSettings) -> TrainingPlan:
