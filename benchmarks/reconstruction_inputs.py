@@ -87,7 +87,7 @@ def sets(n: int) -> dict[str, tuple[GenerationSettings, tuple[str, ...]]]:
 
 def train(folder: Path, *, quick: bool) -> None:
     """One network after the other."""
-    n, epochs = (320, 1) if quick else (2560, 12)
+    n, epochs = (320, 1) if quick else (1536, 10)
     print(f"{n} samples of 640 nm x 480 nm, {epochs} epochs, potentials on squares of 40 nm")
     print("measured                  r median   r lowest   rms error, of the potential's")
     names, errors = [], []

@@ -5,7 +5,7 @@ From a start that is nearly right, such as a network's answer, the misfit
     L = sum_r (k image(r) - measured(r))^2 / (2 sigma^2) + (1/2) |x|^2
         + (1/2) |x - x_start|^2 / step^2
 
-is minimised over the potential's Fourier components with |q| <= q_c by L-BFGS; exact
+is minimised over the potential's mean and Fourier components with |q| <= q_c by L-BFGS; exact
 gradients come from adjoint solves (`image_gradient`). x are the components in units of
 what dopants at that distance would give them (`RemoteDopants`), so that all matter alike and
 |x|^2 / 2 is what the dopants say (their prior);
@@ -229,17 +229,19 @@ def refine(
             )
         return image_gradient(gas, potential, on_sites, image=solved, accuracy=accuracy, lead=lead)
 
-    def objective(x: Real) -> tuple[float, Real]:
+    def objective(x: Real, mean: float) -> tuple[float, Real, float]:
         nonlocal count
         count += 1
         if np.abs(x - begin).max() > FARTHEST:
             # A line search tried a step from which it is to come back: no such sample exists,
             # and the lattice could not hold it.
-            return first * (1 + float((x - begin) @ (x - begin))), 2 * first * (x - begin)
-        found = look(space.potential(x) + offset)
+            back = x - begin
+            return first * (1 + float(back @ back)), 2 * first * back, 0.0
+        found = look(space.potential(x) + mean)
         away = (x - begin) / step
         value = found.value + 0.5 * float(x @ x) + 0.5 * float(away @ away)
-        return value, space.pull_back(found.gradient) + x + away / step
+        slope = space.pull_back(found.gradient) + x + away / step
+        return value, slope, float(found.gradient.sum())
 
     def tell(_: Real) -> None:
         history.append(shown["misfit"])
@@ -252,19 +254,23 @@ def refine(
     size = np.repeat(space.size, 2)
     energy = size.min() / size if image != "gate-map" else np.ones(space.n)
 
-    def in_energy(z: Real) -> tuple[float, Real]:
-        value, slope = objective(begin + energy * z)
-        return value, energy * slope
+    def unknowns(z: Real) -> tuple[Real, float]:
+        # The mean shifts the Fermi energy, and a network hardly sees it.
+        return begin + energy * z[:-1], offset + size.min() * z[-1]
 
-    first, _ = objective(begin)
+    def in_energy(z: Real) -> tuple[float, Real]:
+        value, slope, by_mean = objective(*unknowns(z))
+        return value, np.append(energy * slope, size.min() * by_mean)
+
+    first, *_ = objective(begin, offset)
     before = shown["misfit"]
     options = {"maxiter": most, "maxcor": 50, "ftol": 1e-12, "gtol": 1e-12}
-    z = np.zeros(space.n)
+    z = np.zeros(space.n + 1)
     found = minimize(in_energy, z, jac=True, method="L-BFGS-B", callback=tell, options=options)
-    best = begin + energy * found.x
-    objective(best)
+    best, mean = unknowns(found.x)
+    objective(best, mean)
     return Refinement(
-        space.potential(best) + offset,
+        space.potential(best) + mean,
         shown["image"],
         shown["scale"],
         before,
