@@ -95,7 +95,7 @@ def test_a_strong_tip_takes_exact_maps() -> None:
     true, start = nearly_right()
     tip = Tip(8.4, 15.0)
     measured = GAS.sgm(true, tip, method="exact", stride=8, accuracy=1e-4).change
-    options = {"image": "gate-map", "tip": tip, "stride": 8, "most": 8}
+    options = {"image": "gate-map", "tip": tip, "stride": 8, "most": 12}
     weak = refine(GAS, start, measured, **options)  # type: ignore[arg-type]
     strong = refine(GAS, start, measured, method="exact", **options)  # type: ignore[arg-type]
     assert pearson(weak.potential_mev, true) < pearson(start, true) - 0.1

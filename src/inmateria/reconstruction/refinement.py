@@ -254,13 +254,15 @@ def refine(
     size = np.repeat(space.size, 2)
     energy = size.min() / size if image != "gate-map" else np.ones(space.n)
 
+    unit = float(size.min())
+
     def unknowns(z: Real) -> tuple[Real, float]:
         # The mean shifts the Fermi energy, and a network hardly sees it.
-        return begin + energy * z[:-1], offset + size.min() * z[-1]
+        return begin + energy * z[:-1], offset + unit * z[-1]
 
     def in_energy(z: Real) -> tuple[float, Real]:
         value, slope, by_mean = objective(*unknowns(z))
-        return value, np.append(energy * slope, size.min() * by_mean)
+        return value, np.append(energy * slope, unit * by_mean)
 
     first, *_ = objective(begin, offset)
     before = shown["misfit"]
