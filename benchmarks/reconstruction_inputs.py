@@ -152,7 +152,7 @@ def test(path: str, model: Reconstructor, *, quick: bool) -> None:
         smeared = gaussian_filter(images, (0, sigma, sigma), mode="nearest")
         broad.append(row(f"broadened by {width:g} nm", smeared, true))
     configuration = GenerationSettings.model_validate(dict(store.layout.configuration))
-    gas, n = configuration.gas.gas(), 4 if quick else 24
+    gas, n = configuration.gas.gas(), 8 if quick else 24
     kept = store.read_block(block, ["dopant_spacing_nm", "coefficients"])
     exact = potential(configuration, kept["dopant_spacing_nm"][:n], kept["coefficients"][:n])
     warm = []
