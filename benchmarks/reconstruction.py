@@ -86,7 +86,7 @@ def potentials(name: str, model: Reconstructor, store: SampleStore, folder: Path
         f"{error / found.scale_mev:.1%} of the potential's{share}",
         flush=True,
     )
-    figure = Figure(figsize=(9.5, 8.2), layout="constrained")
+    figure = Figure(figsize=(9.5, 5.8), layout="constrained")
     for line, sample in enumerate(ranked(found, 0.5, 0.1, 0.0)):
         one = example(model, store, sample, image=model.about["image"])
         extent = [0.0, 1.28, 0.0, 0.96]

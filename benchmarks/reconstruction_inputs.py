@@ -173,7 +173,6 @@ def test(path: str, model: Reconstructor, *, quick: bool) -> None:
         axes.set(xlabel=label)
         axes.grid(color="#dfe3e8", lw=0.6)
     panels[0].set(ylabel="median r", xscale="log")
-    panels[2].set(xscale="log")
     figure.savefig(FIGURES / "reconstruction_robustness.png", dpi=100)
 
 
