@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from inmateria.datasets.generate import BlockJob
 from inmateria.errors import ConfigurationError, InMateriaError, MissingExtraError, WorkerError
 
 RETRIES = 3
@@ -17,7 +16,7 @@ CONNECT_S = 30
 
 
 def run_on_cluster(
-    job: BlockJob,
+    job: Callable[[int], dict[str, float]],
     blocks: Sequence[int],
     *,
     scheduler: str,
@@ -27,8 +26,8 @@ def run_on_cluster(
 
     Parameters
     ----------
-    job : BlockJob
-        Its path must mean the same folder on all machines.
+    job : callable
+        `generate.BlockJob`, whose path must mean the same folder on all machines.
     blocks : sequence of int
     scheduler : str
         Address, such as ``"tcp://10.0.0.1:8786"``.
