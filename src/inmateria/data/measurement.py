@@ -13,6 +13,7 @@ import xarray as xr
 
 from inmateria.data.blocks import read_journal
 from inmateria.data.netcdf import MeasurementWriter, undisturbed
+from inmateria.data.provenance import plain_attribute
 from inmateria.data.schema import (
     ATTRIBUTES_DIGEST,
     COORDINATES,
@@ -153,7 +154,7 @@ def verify_file(path: Path, *, block_rows: int = 1 << 18) -> None:
                 digest = hashlib.sha256()
                 for first in range(0, len(variable), block_rows):
                     digest.update(array_bytes(name, variable[first : first + block_rows]))
-                if digest.hexdigest() != _plain(variable.attrs["sha256"]):
+                if digest.hexdigest() != plain_attribute(variable.attrs["sha256"]):
                     raise DataIntegrityError(
                         f"{path}: variable {name} fails its SHA-256; the disk may be failing"
                     )
@@ -186,7 +187,7 @@ def _check_signature(source: Path) -> None:
 
 def _read(file: h5py.File, source: Path) -> xr.Dataset:
     """The schema's variables, one by one, so that a damaged one is named."""
-    attrs = {str(key): _plain(value) for key, value in file.attrs.items()}
+    attrs = {str(key): plain_attribute(value) for key, value in file.attrs.items()}
     check_version(attrs, source=str(source))
     variables: dict[str, Any] = {}
     for name, (dims, dtype, expected) in VARIABLES.items():
@@ -196,7 +197,7 @@ def _read(file: h5py.File, source: Path) -> xr.Dataset:
             stored = file[name]
             values = stored.asstr()[...].astype(np.str_) if dtype == "str" else stored[...]
             kept = {
-                key: _plain(stored.attrs[key])
+                key: plain_attribute(stored.attrs[key])
                 for key in (*expected, "sha256")
                 if key in stored.attrs
             }
@@ -211,15 +212,6 @@ def _read(file: h5py.File, source: Path) -> xr.Dataset:
         coords={name: variables[name] for name in COORDINATES},
         attrs={key: value for key, value in attrs.items() if not key.startswith("_")},
     )
-
-
-def _plain(value: Any) -> Any:
-    """An attribute as Python text or number; netCDF keeps some as arrays of one."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.ravel()[0]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _first_line(error: BaseException) -> str:

@@ -96,3 +96,12 @@ def plain(value: Any) -> Any:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and without spaces: equal values give equal text."""
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
+
+
+def plain_attribute(value: Any) -> Any:
+    """An attribute as Python text or number; netCDF keeps some as arrays of one."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.ravel()[0]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value.decode() if isinstance(value, bytes) else value

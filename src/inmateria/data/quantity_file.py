@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inmateria.atomic import write_bytes
+from inmateria.data.provenance import plain_attribute
 from inmateria.errors import DataFileError, DataIntegrityError, SchemaVersionError, ShapeError
 
 if TYPE_CHECKING:
@@ -133,10 +134,17 @@ class QuantityFile:
             raise DataFileError(f"{source} does not exist; check the path")
         try:
             with h5py.File(source, "r") as file:
-                attrs = {str(k): _plain(v) for k, v in file.attrs.items() if not k.startswith("_")}
+                attrs = {
+                    str(k): plain_attribute(v)
+                    for k, v in file.attrs.items()
+                    if not k.startswith("_")
+                }
                 self._check_version(attrs, source)
                 found = {
-                    name: (file[name][...], {k: _plain(v) for k, v in file[name].attrs.items()})
+                    name: (
+                        file[name][...],
+                        {k: plain_attribute(v) for k, v in file[name].attrs.items()},
+                    )
                     for name in self.quantities
                     if name in file
                 }
@@ -173,7 +181,7 @@ class QuantityFile:
 
         try:
             with h5py.File(path, "r") as file:
-                return bool(_plain(file.attrs.get("schema")) == self.schema)
+                return bool(plain_attribute(file.attrs.get("schema")) == self.schema)
         except (OSError, RuntimeError, ValueError, LookupError):
             return False
 
@@ -211,12 +219,3 @@ class QuantityFile:
     def _sha256(self, name: str, array: ArrayLike) -> str:
         dtype = self.quantities[name].dtype
         return hashlib.sha256(np.ascontiguousarray(array, dtype=dtype).tobytes()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """An attribute as Python text or number; netCDF keeps some as arrays of one."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.ravel()[0]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value.decode() if isinstance(value, bytes) else value

@@ -104,7 +104,7 @@ class Refinement:
     ----------
     potential_mev : (n_x, n_y) array
     image : array, of the measured one's shape
-        Computed from it, in its own unit.
+        Computed from it, in its own unit; of an exact map 0 where nothing was measured.
     scale : float
         k, what the computed image has to be multiplied by.
     misfit_before, misfit_after : float
@@ -253,7 +253,6 @@ def refine(
     # better left where they are.
     size = np.repeat(space.size, 2)
     energy = size.min() / size if image != "gate-map" else np.ones(space.n)
-
     unit = float(size.min())
 
     def unknowns(z: Real) -> tuple[Real, float]:
