@@ -104,3 +104,20 @@ class WorkerError(InMateriaError, RuntimeError):
 
 class ParkingError(InMateriaError, RuntimeError):
     """A rig could not be taken to 0 V; its terminals may still carry voltage."""
+
+
+class InstrumentError(InMateriaError, OSError):
+    """An instrument cannot be reached, or does not do what it was asked for."""
+
+
+class BenchInUseError(InstrumentError):
+    """Another process drives these terminals."""
+
+
+class ComplianceError(InMateriaError, RuntimeError):
+    """A current exceeded what the device is allowed to carry; the terminals were parked."""
+
+
+def missing_extra(package: str, extra: str) -> MissingExtraError:
+    """The error that says which extra brings a package."""
+    return MissingExtraError(f"{package} is not installed; pip install 'inmateria[{extra}]'")
