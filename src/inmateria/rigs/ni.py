@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from inmateria.devices.device import FloatArray, Terminal
 from inmateria.errors import ConfigurationError, InstrumentError
 from inmateria.rigs import ni_held
-from inmateria.rigs.ni_connection import Connection, LostError
+from inmateria.rigs.ni_connection import Connection, LeftOverError, LostError
 from inmateria.rigs.ni_held import Held, LastVoltages
 from inmateria.rigs.ni_stream import Stream, pieces
 from inmateria.rigs.ni_tasks import FEWEST_SAMPLES, Tasks
@@ -103,16 +103,19 @@ class NIRig:
         self._broken: tuple[Tasks, WrittenVoltage] | None = None
         self._given_up = -np.inf
         self._trouble: InstrumentError | None = None
+        self._left_over: InstrumentError | None = None
         self._watchdog: Watchdog | None = None
+        self._watchdog_s = watchdog_s
         self._connection = Connection(server, timeout_s=self._timeout)
+        self._tasks = self._new_tasks()
         try:
             self._chassis = find_chassis(self._connection, self._outputs, self._inputs)
             self._rate = self._asked_rate
             self._rate = self._read_rate()
             self._held = ni_held.at_start(self._connection, self._outputs)
-            self._watchdog_said = self._arm(watchdog_s)
+            self._watchdog_said = self._arm()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     @property
@@ -197,7 +200,7 @@ class NIRig:
         self._get_ready()
         written = WrittenVoltage(self._held.voltage)
         n_all = max(n_samples + self._delay, FEWEST_SAMPLES)
-        tasks = Tasks(self._connection, self._session, timeout_s=self._timeout)
+        tasks = self._tasks
         source = pieces(
             (check_waveform(self._terminals, b) for b in blocks), n_samples, self._buffer
         )
@@ -212,12 +215,13 @@ class NIRig:
         )
         self._playing = (tasks, written)
         try:
-            self._set_up(tasks, n_all)
+            self._prepare(tasks, n_all)
             for volts in stream.run(source):
                 yield volts * self._na_per_v[:, None]
         except BaseException:
             if self._playing is not None:
                 self._broken, self._playing = self._playing, None
+                self._tasks = self._new_tasks()
                 self._held = Held(written.last, ni_held.WRITTEN_LAST)
                 self._settle(patience_s=0.0)
             raise
@@ -246,11 +250,14 @@ class NIRig:
         self._held = ni_held.after_death(
             self._connection,
             self._outputs,
-            Tasks(self._connection, self._session, timeout_s=self._timeout),
+            self._new_tasks(),
             last,
             session=self._session,
             n_before=n_before,
         )
+        self._left_over = None
+        if self._watchdog is None:
+            self._watchdog_said = self._arm()
         return self._held.voltage.copy()
 
     def describe(self) -> dict[str, Any]:
@@ -277,6 +284,7 @@ class NIRig:
         for stretch in (self._playing, self._broken):
             if stretch is not None:
                 stretch[0].abandon()
+        self._tasks.abandon()
         self._playing = self._broken = None
         if self._watchdog is not None:
             self._watchdog.disarm()
@@ -291,27 +299,32 @@ class NIRig:
         """Close."""
         self.close()
 
-    def _set_up(self, tasks: Tasks, n_samples: int) -> None:
-        tasks.set_up(
-            self._outputs,
-            self._inputs,
-            chassis=self._chassis.name,
-            rate=self._rate,
-            n_samples=n_samples,
-            room=_ROOM_BUFFERS * self._buffer + self._delay,
-        )
+    def _new_tasks(self) -> Tasks:
+        return Tasks(self._connection, self._session, timeout_s=self._timeout)
+
+    def _prepare(self, tasks: Tasks, n_samples: int) -> None:
+        if not tasks.are_set_up:
+            tasks.set_up(self._outputs, self._inputs, chassis=self._chassis.name)
+        room = _ROOM_BUFFERS * self._buffer + self._delay
+        tasks.prepare(rate=self._rate, n_samples=n_samples, room=room)
 
     def _read_rate(self) -> float:
-        """What becomes of the rate asked for, by tasks that are never started."""
+        """What becomes of the rate asked for; nothing is started."""
+        try:
+            self._prepare(self._tasks, self._buffer)
+            return self._tasks.coerced_rate()
+        except LeftOverError as error:
+            self._left_over = error
         tasks = Tasks(self._connection, "", timeout_s=self._timeout)
         try:
-            self._set_up(tasks, self._buffer)
+            self._prepare(tasks, self._buffer)
             return tasks.coerced_rate()
         finally:
             tasks.abandon()
 
-    def _arm(self, watchdog_s: float | None) -> str:
+    def _arm(self) -> str:
         """What became of the watchdog, in words."""
+        watchdog_s = self._watchdog_s
         if watchdog_s == 0:
             return "off"
         timeout_s = DEFAULT_TIMEOUT_S if watchdog_s is None else float(watchdog_s)
@@ -325,6 +338,9 @@ class NIRig:
             )
         except LostError:
             raise
+        except LeftOverError as error:
+            self._left_over = error
+            return f"not armed: {error}"
         except InstrumentError as error:
             if watchdog_s is not None:
                 raise InstrumentError(
@@ -344,6 +360,8 @@ class NIRig:
             raise InstrumentError(
                 "a stream of this rig is still open; take all its recordings, or close it first"
             )
+        if self._left_over is not None:
+            raise self._left_over
         told = self._held
         if self._broken is not None:
             self._settle(patience_s=self._reconnect)

@@ -48,6 +48,10 @@ class RefusedError(InstrumentError):
         self.code = code
 
 
+class LeftOverError(InstrumentError):
+    """The server has a session of this name: of a run that did not end, or that runs."""
+
+
 class LostError(InstrumentError):
     """No answer came: whether what was asked for was done is not known."""
 
@@ -62,7 +66,7 @@ class _CallDetails(NamedTuple):
 
 
 class Connection:
-    """NI-DAQmx of this computer, or of the server at `server`.
+    """NI-DAQmx of this computer, or of the server at `server`: its `system` and its tasks.
 
     Parameters
     ----------
@@ -86,19 +90,14 @@ class Connection:
         self._answering: Any = None
         if server is not None:
             self._open_channel(server, timeout_s)
+        options, system = self._options(""), self.nidaqmx.system.System
         try:
             with self.doing("asking for the driver's version"):
-                version = self.system().driver_version
+                self.system = system.local() if options is None else system.remote(options)
+                self.driver_version = ".".join(str(part) for part in self.system.driver_version)
         except InstrumentError:
             self.close()
             raise
-        self.driver_version = ".".join(str(part) for part in version)
-
-    def system(self) -> Any:
-        """`nidaqmx.system.System` of the instrument's computer."""
-        options = self._options("")
-        system = self.nidaqmx.system.System
-        return system.local() if options is None else system.remote(options)
 
     def task(self, name: str = "") -> Any:
         """A new, empty `nidaqmx.Task`; the server keeps it under `name`.
@@ -198,7 +197,7 @@ class Connection:
     def _told(self, what: str, error: Any) -> InstrumentError:
         name = getattr(error.rpc_code, "name", str(error.rpc_code))
         if name == "ALREADY_EXISTS":
-            return InstrumentError(
+            return LeftOverError(
                 f"{what}: {self.server} still holds the tasks of a run that did not end, or that "
                 "runs elsewhere; wait for it, or recover it first (inmateria bench park)"
             )

@@ -147,6 +147,4 @@ class Stream:
     def _finish(self) -> None:
         if self._n_written:
             self._tasks.finish(early=self._n_written < self._n_all)
-        else:
-            self._tasks.clear()
         self._finished()

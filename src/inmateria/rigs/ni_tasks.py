@@ -1,4 +1,4 @@
-"""One stretch of playing and recording: two NI-DAQmx tasks on one clock.
+"""Two NI-DAQmx tasks on one clock: what plays, and what records.
 
 The outputs are armed on the inputs' start trigger and clocked by the inputs' sample
 clock, so that sample k is put out and sample k is read on the same edge, on however many
@@ -32,7 +32,7 @@ _STANDS_STILL_S = 0.02
 
 
 class Tasks:
-    """Outputs and inputs of one stretch.
+    """Outputs and inputs, set up once, and played on in one stretch after the other.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ class Tasks:
         self._outputs: Any = None
         self._writer: Any = None
         self._reader: Any = None
-        self._n_inputs, self._rate = 0, 1.0
+        self._n_inputs, self._rate, self._clock = 0, 1.0, ""
         self._n_generated: int | None = None
-        self._started = False
+        self._started = self._may_be_there = False
 
     def set_up(
         self,
@@ -59,22 +59,8 @@ class Tasks:
         inputs: Sequence[AnalogInput],
         *,
         chassis: str,
-        rate: float,
-        n_samples: int,
-        room: int,
     ) -> None:
-        """Configure both tasks; nothing is driven.
-
-        Parameters
-        ----------
-        chassis : str
-            Whose clock and trigger are shared.
-        rate : float
-            Hz.
-        n_samples : int
-            To be put out at most.
-        room : int
-            Samples that the outputs' buffer can hold.
+        """Make both tasks; nothing is driven. `chassis` has the clock and the trigger to share.
 
         Raises
         ------
@@ -82,12 +68,34 @@ class Tasks:
             Nothing is left behind, but where nobody answers: `attach` finds it.
         """
         try:
-            self._configure(outputs, inputs, chassis, rate, n_samples, room)
+            self._make(outputs, inputs, chassis)
         except LostError:
+            self._may_be_there = True
             raise
         except InstrumentError:
             self.abandon()
             raise
+
+    @property
+    def are_set_up(self) -> bool:
+        """Ready for the next stretch."""
+        return self._writer is not None and self._outputs is not None
+
+    def prepare(self, *, rate: float, n_samples: int, room: int) -> None:
+        """For a stretch of at most `n_samples` at `rate` Hz, of which the buffer holds `room`."""
+        finite = import_module("nidaqmx.constants").AcquisitionType.FINITE
+        self._rate, self._started, self._n_generated = rate, False, None
+        n_edges = n_samples + _SPARE_EDGES
+        with self._connection.doing(f"setting the clock to {rate:g} Hz"):
+            self._inputs.timing.cfg_samp_clk_timing(
+                rate, sample_mode=finite, samps_per_chan=n_edges
+            )
+            # However long the recording, only what was not fetched yet is kept.
+            self._inputs.in_stream.input_buf_size = min(n_edges, max(2 * room, round(rate)))
+            self._outputs.timing.cfg_samp_clk_timing(
+                rate, source=self._clock, sample_mode=finite, samps_per_chan=n_samples
+            )
+            self._outputs.out_stream.output_buf_size = max(FEWEST_SAMPLES, min(n_samples, room))
 
     def attach(self) -> None:
         """Take over what is on the server under this session's name, if anything is."""
@@ -146,7 +154,9 @@ class Tasks:
         except RefusedError as error:
             if not (early and error.code in RUN_DRY):
                 raise
-        self.clear()
+        if not early:
+            with self._connection.doing("stopping the inputs"):
+                self._inputs.stop()
 
     def break_off(self) -> int | None:
         """Stop where it is, and clear.
@@ -158,7 +168,9 @@ class Tasks:
         int or None
             Samples put out; None if the instrument does not know.
         """
-        if not self._started:
+        if self._may_be_there:
+            self.attach()
+        elif not self._started:
             self._n_generated = 0
         if self._n_generated is None and self._outputs is not None:
             self._stop_clock()
@@ -183,43 +195,25 @@ class Tasks:
         except LostError:
             self._outputs = self._inputs = None
 
-    def _configure(
-        self,
-        outputs: Sequence[AnalogOutput],
-        inputs: Sequence[AnalogInput],
-        chassis: str,
-        rate: float,
-        n_samples: int,
-        room: int,
+    def _make(
+        self, outputs: Sequence[AnalogOutput], inputs: Sequence[AnalogInput], chassis: str
     ) -> None:
-        constants = import_module("nidaqmx.constants")
-        finite = constants.AcquisitionType.FINITE
-        self._n_inputs, self._rate = len(inputs), rate
+        self._n_inputs, self._clock = len(inputs), f"/{chassis}/ai/SampleClock"
         with self._connection.doing("setting up the inputs"):
             self._inputs = task = self._connection.task(self._name("inputs"))
             for entry in inputs:
                 task.ai_channels.add_ai_voltage_chan(
                     entry.channel, min_val=-entry.range_v, max_val=entry.range_v
                 )
-            n_edges = n_samples + _SPARE_EDGES
-            task.timing.cfg_samp_clk_timing(rate, sample_mode=finite, samps_per_chan=n_edges)
-            # However long the recording, only what was not fetched yet is kept.
-            task.in_stream.input_buf_size = min(n_edges, max(2 * room, round(rate)))
         with self._connection.doing("setting up the outputs"):
             self._outputs = task = self._connection.task(self._name("outputs"))
             for output in outputs:
                 task.ao_channels.add_ao_voltage_chan(
                     output.channel, min_val=output.low_v, max_val=output.high_v
                 )
-            task.timing.cfg_samp_clk_timing(
-                rate,
-                source=f"/{chassis}/ai/SampleClock",
-                sample_mode=finite,
-                samps_per_chan=n_samples,
-            )
             task.triggers.start_trigger.cfg_dig_edge_start_trig(f"/{chassis}/ai/StartTrigger")
-            task.out_stream.regen_mode = constants.RegenerationMode.DONT_ALLOW_REGENERATION
-            task.out_stream.output_buf_size = max(FEWEST_SAMPLES, min(n_samples, room))
+            regeneration = import_module("nidaqmx.constants").RegenerationMode
+            task.out_stream.regen_mode = regeneration.DONT_ALLOW_REGENERATION
         writers, readers = (import_module(f"nidaqmx.stream_{w}") for w in ("writers", "readers"))
         self._writer = writers.AnalogMultiChannelWriter(self._outputs.out_stream, auto_start=False)
         self._reader = readers.AnalogMultiChannelReader(self._inputs.in_stream)

@@ -116,47 +116,70 @@ def find_chassis(
     InstrumentError
         If the instrument does not answer.
     """
-    system = connection.system()
     with connection.doing("asking for the devices"):
-        present = {name.lower(): name for name in system.devices.device_names}
-    modules: dict[str, str] = {}
-    chassis: dict[str, str] = {}
+        present = {name.lower(): name for name in connection.system.devices.device_names}
+    modules: dict[str, _Module] = {}
     entries: list[AnalogOutput | AnalogInput] = [*outputs, *inputs]
     for entry in entries:
-        name = _module(entry.channel)
+        name = entry.channel.partition("/")[0]
         if name.lower() not in present:
             raise ConfigurationError(
                 f"channel {entry.channel}: there is no module {name}; there are "
                 f"{', '.join(present.values()) or 'none'}: check the name and the chassis' power"
             )
-        device = system.devices[present[name.lower()]]
-        with connection.doing(f"asking what {name} is"):
-            modules[name] = device.product_type
-        chassis[name] = _chassis_of(connection, device, name)
+        if name not in modules:
+            modules[name] = _ask(connection, present[name.lower()])
         if isinstance(entry, AnalogOutput):
-            _check_output(connection, device, entry)
+            _check_output(modules[name], entry)
         else:
-            _check_input(connection, device, entry)
-    if len(set(chassis.values())) > 1:
+            _check_input(modules[name], entry)
+    names = sorted({module.chassis for module in modules.values()})
+    if len(names) > 1:
         raise ConfigurationError(
-            f"modules sit in {', '.join(sorted(set(chassis.values())))}, which share no sample "
-            "clock; wire one device to one chassis"
+            f"modules sit in {', '.join(names)}, which share no sample clock; "
+            "wire one device to one chassis"
         )
-    return Chassis(next(iter(chassis.values())), modules)
+    return Chassis(names[0], {name: module.product for name, module in modules.items()})
+
+
+@dataclass(frozen=True)
+class _Module:
+    """What a module says of itself: names of its channels, pairs of low and high, V."""
+
+    product: str
+    chassis: str
+    outputs: tuple[str, ...]
+    output_ranges_v: tuple[float, ...]
+    inputs: tuple[str, ...]
+    input_ranges_v: tuple[float, ...]
+
+
+def _ask(connection: Connection, name: str) -> _Module:
+    device = connection.system.devices[name]
+    with connection.doing(f"asking what {name} is"):
+        outputs = tuple(device.ao_physical_chans.channel_names)
+        inputs = tuple(device.ai_physical_chans.channel_names)
+        return _Module(
+            product=device.product_type,
+            chassis=_chassis_of(connection, device, name),
+            outputs=outputs,
+            output_ranges_v=tuple(device.ao_voltage_rngs) if outputs else (),
+            inputs=inputs,
+            input_ranges_v=tuple(device.ai_voltage_rngs) if inputs else (),
+        )
 
 
 def _chassis_of(connection: Connection, device: Any, name: str) -> str:
     try:
         with connection.doing(f"asking for the chassis of {name}"):
-            return str(device.compact_daq_chassis_device.name)
+            return str(device.compact_daq_chassis_device.name) or name
     except RefusedError:  # a card or a box of its own: the property is only a module's
         return name
 
 
-def _check_output(connection: Connection, device: Any, output: AnalogOutput) -> None:
-    with connection.doing(f"asking for the outputs of {_module(output.channel)}"):
-        channels, ranges = device.ao_physical_chans.channel_names, device.ao_voltage_rngs
-    _check_channel(output.channel, channels, "outputs")
+def _check_output(module: _Module, output: AnalogOutput) -> None:
+    _check_channel(output.channel, module.outputs, "outputs")
+    ranges = module.output_ranges_v
     if not any(a <= output.low_v and output.high_v <= b for a, b in _pairs(ranges)):
         raise ConfigurationError(
             f"terminal {output.terminal}: {output.channel} cannot put out {output.low_v:g} V to "
@@ -164,10 +187,9 @@ def _check_output(connection: Connection, device: Any, output: AnalogOutput) -> 
         )
 
 
-def _check_input(connection: Connection, device: Any, entry: AnalogInput) -> None:
-    with connection.doing(f"asking for the inputs of {_module(entry.channel)}"):
-        channels, ranges = device.ai_physical_chans.channel_names, device.ai_voltage_rngs
-    _check_channel(entry.channel, channels, "inputs")
+def _check_input(module: _Module, entry: AnalogInput) -> None:
+    _check_channel(entry.channel, module.inputs, "inputs")
+    ranges = module.input_ranges_v
     if not any(a <= -entry.range_v and entry.range_v <= b for a, b in _pairs(ranges)):
         raise ConfigurationError(
             f"output {entry.output}: {entry.channel} cannot read +-{entry.range_v:g} V; "
@@ -195,10 +217,6 @@ def _each_once(what: str, names: Iterable[str], *, ignore_case: bool = False) ->
     for name, n in counted.items():
         if n > 1:
             raise ConfigurationError(f"{what} {name} is named {n} times; name each {what} once")
-
-
-def _module(channel: str) -> str:
-    return channel.partition("/")[0]
 
 
 def _pairs(ranges: Sequence[float]) -> list[tuple[float, float]]:
