@@ -22,6 +22,8 @@ class Rehearsal:
     outputs : sequence of str
     rate : float
         Samples per second, Hz.
+    current_range_na : float
+        Largest current that the chain could tell, nA.
 
     Attributes
     ----------
@@ -30,14 +32,19 @@ class Rehearsal:
     """
 
     fidelity = "simulation"
-    current_range_na = float("inf")
 
     def __init__(
-        self, terminals: Sequence[Terminal], outputs: Sequence[str], *, rate: float
+        self,
+        terminals: Sequence[Terminal],
+        outputs: Sequence[str],
+        *,
+        rate: float,
+        current_range_na: float = float("inf"),
     ) -> None:
         self.terminals = tuple(terminals)
         self.outputs = tuple(outputs)
         self.rate = float(rate)
+        self.current_range_na = current_range_na
         self._held = np.zeros(len(self.terminals))
         self.transcript = Transcript.empty(len(self.terminals))
 

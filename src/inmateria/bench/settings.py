@@ -7,6 +7,7 @@ module has a channel or a range, only the module itself can say.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import tomllib
@@ -22,6 +23,8 @@ from inmateria.errors import ConfigurationError
 Kind = Literal["ni", "qcodes", "simulated"]
 
 DEFAULT_GAIN_NA_PER_V = 100.0
+# Where the converter of a simulated rig clips.
+SIMULATED_CLIP_V = 4.0
 WIDEST_V = 1.6
 """Beyond this a person has to say that the device stands it (`wide_limits`)."""
 
@@ -140,6 +143,13 @@ class BenchSettings(Configuration):
     terminal: tuple[TerminalSettings, ...] = Field(min_length=1)
     output: tuple[OutputSettings, ...] = Field(min_length=1)
 
+    def reach_na(self, output: OutputSettings) -> float:
+        """Largest current that an output can tell, nA; infinite where only its driver knows."""
+        if self.instrument.kind == "qcodes":
+            return math.inf
+        clip_v = SIMULATED_CLIP_V if self.instrument.kind == "simulated" else math.inf
+        return output.gain * min(output.range_v, clip_v)
+
     @model_validator(mode="after")
     def _check(self) -> BenchSettings:
         _check_keys(self)
@@ -177,7 +187,7 @@ def _check_keys(bench: BenchSettings) -> None:
         for key, kinds in _OF_KIND[table].items():
             if key in settings.model_fields_set and kind not in kinds:
                 raise ValueError(
-                    f"{what} has {key}, which goes with kind = \"{kinds[0]}\" and not with "
+                    f'{what} has {key}, which goes with kind = "{kinds[0]}" and not with '
                     f'kind = "{kind}"; leave it out'
                 )
     if kind == "qcodes" and bench.instrument.station is None:
@@ -255,13 +265,11 @@ def _check_readings(bench: BenchSettings) -> None:
                 f"output {output.name} has no gain; say how many nanoamperes give one volt, for "
                 "example gain_na_per_v = 100.0"
             )
-        if kind == "qcodes" or bench.compliance_na is None:
-            continue
-        reach = output.gain * output.range_v
-        if bench.compliance_na >= reach:
+        reach = bench.reach_na(output)
+        if bench.compliance_na is not None and bench.compliance_na >= reach:
             raise ValueError(
                 f"compliance_na = {bench.compliance_na:g} nA is more than output {output.name} can "
-                f"tell, {reach:g} nA ({output.range_v:g} V of {output.gain:g} nA/V); "
+                f"tell, {reach:g} nA ({reach / output.gain:g} V of {output.gain:g} nA/V); "
                 "lower it, or use a converter with a larger range"
             )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from inmateria.bench.named_device import DEFAULT, open_device
+from inmateria.bench.settings import SIMULATED_CLIP_V
 from inmateria.devices.device import Device, FloatArray, Terminal
 from inmateria.errors import ConfigurationError
 from inmateria.rigs.chain import ADC, Converter
@@ -101,7 +102,7 @@ def simulated_rig(settings: BenchSettings, *, rate_hz: float, folder: Path) -> S
         device,
         rate=rate_hz,
         noise=DEFAULT_NOISE if settings.instrument.noise else None,
-        converter=Converter(gain_na_per_v=gain),
+        converter=Converter(gain_na_per_v=gain, clip_v=SIMULATED_CLIP_V),
         adc=ADC(range_v=range_v),
         seed=settings.instrument.seed,
     )
@@ -148,9 +149,9 @@ def _row(part: TerminalSettings, device: Device) -> int:
     here, there = part.terminal(), device.terminals[row]
     if here.low_v < there.low_v or here.high_v > there.high_v:
         raise ConfigurationError(
-            f"terminal {part.name} has the limits {here.low_v:g} V to {here.high_v:g} V, wider than "
-            f"the range of the simulated device, {there.low_v:g} V to {there.high_v:g} V; narrow "
-            "them"
+            f"terminal {part.name} has the limits {here.low_v:g} V to {here.high_v:g} V, wider "
+            f"than the range of the simulated device, {there.low_v:g} V to {there.high_v:g} V; "
+            "narrow them"
         )
     return row
 
