@@ -12,7 +12,7 @@ from inmateria.cli.exits import keeping
 from inmateria.errors import ConfigurationError, ConvergenceError, ParameterError
 
 if TYPE_CHECKING:
-    from inmateria.devices.device import Device
+    from inmateria.cli.devices import Place
     from inmateria.devices.dopant.accuracy import Accuracy
     from inmateria.devices.dopant.network import DopantNetwork
 
@@ -64,7 +64,7 @@ def check(device: DopantNetwork) -> Accuracy:
         return known_accuracy(device, progress=lambda done, points, _: report(done, points))
 
 
-def accuracy_line(device: Device) -> str | None:
+def accuracy_line(device: Place) -> str | None:
     """The accuracy of a dopant network for a report; None for other devices."""
     from inmateria.devices.dopant.network import DopantNetwork
 
@@ -76,7 +76,7 @@ def accuracy_line(device: Device) -> str | None:
         return f"not known: {error}"
 
 
-def keep_device(device: Device, folder: Path) -> None:
+def keep_device(device: Place, folder: Path) -> None:
     """Write a dopant network as device.json into the folder of a run; others are files already.
 
     Raises

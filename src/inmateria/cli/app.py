@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Find control voltages for tasks, on a surrogate or a device.",
     ),
     "verify": ("inmateria.cli.verify", "Apply found controls to the device, noise on."),
+    "check": ("inmateria.cli.check", "Say what a run would send, without an instrument."),
+    "park": ("inmateria.cli.park", "Bring the terminals of a bench to 0 V after a crash."),
     "compare": ("inmateria.cli.compare", "Run every training method on one bench: a scoreboard."),
     "accuracy": ("inmateria.cli.accuracy", "Check a dopant network's engine by Monte Carlo."),
     "survey": ("inmateria.cli.survey", "Find what random devices can do: gates, non-linearity."),

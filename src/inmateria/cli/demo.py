@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from inmateria.bench.bench import Bench
+    from inmateria.cli.devices import Place
     from inmateria.cli.pages import FitResult
+    from inmateria.data.designs import Plateaus
     from inmateria.data.runs import Run
-    from inmateria.devices.device import Device
+    from inmateria.devices.device import Device, FloatArray
     from inmateria.surrogates.surrogate import Surrogate
     from inmateria.training.solution import Solution
     from inmateria.training.verification import Verification
 
 N_TEST = 4000
+N_MEASURED = 300
 TEST_SEED = 2_000_003
 FEWER_RESTARTS = 8
 
@@ -32,6 +36,7 @@ FEWER_RESTARTS = 8
 @click.option("--device", metavar="PATH", help="A device's file or a model, not the default.")
 @click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
 @click.option("--engine", metavar="NAME", help="How a dopant network is solved.")
+@click.option("--bench", metavar="FILE", help="A bench file: the instrument, not a simulation.")
 @click.option("--seed", type=int, help="Of sampling, fit, training and noise.  [0]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file; flags override it.")
 @click.option(
@@ -50,31 +55,31 @@ def command(out: Path, config: Path | None, seed: int | None, **given: Any) -> N
         settings = _seeded(settings, seed)
     from rich.console import Console
 
-    from inmateria.cli.devices import open_device
+    from inmateria.cli.devices import open_place
     from inmateria.cli.steps import make_folder
     from inmateria.cli.tasks import task_names
     from inmateria.report.terminal import print_scoreboard
 
     task_names(settings.tasks)
-    device = open_device(settings.device, device_seed=settings.device_seed, engine=settings.engine)
+    place = open_place(settings)
     make_folder(out)
     from inmateria.data.runs import Run
 
     run = Run.resume_or_create(out, "demo", config=settings)
     with keeping(f"all steps so far are kept in {run.path}; run the same command again to go on"):
-        rows, line, report = run_demo(settings, device, run)
+        rows, line, report = run_demo(settings, place, run)
     print_scoreboard(Console(highlight=False), rows)
     click.echo(line)
     click.echo(str(report))
 
 
-def run_demo(settings: DemoSettings, device: Device, run: Run) -> tuple[list[Any], str, Path]:
+def run_demo(settings: DemoSettings, place: Place, run: Run) -> tuple[list[Any], str, Path]:
     """Do what is not yet done in a run folder.
 
     Parameters
     ----------
     settings : DemoSettings
-    device : Device
+    place : Device or Bench
     run : Run
 
     Returns
@@ -90,33 +95,33 @@ def run_demo(settings: DemoSettings, device: Device, run: Run) -> tuple[list[Any
     from inmateria.report.scoreboard import count_line
     from inmateria.report.task_sections import row_of
 
-    dataset = _sampled(settings, device, run)
+    dataset = _sampled(settings, place, run)
     surrogate = _fitted(settings, dataset, run)
     solutions = _found(settings, surrogate, run)
-    verified, again = _verified(settings, solutions, device, surrogate, run)
+    verified, again = _verified(settings, solutions, place, surrogate, run)
     gates = [row_of(v) for v in verified if v.criterion != "threshold"]
     line = count_line(gates or [row_of(v) for v in verified], noun="gates" if gates else "tasks")
     page = demo_page(
         settings,
         verified,
-        device,
-        fit=_judged(surrogate, device, run),
+        place,
+        fit=_judged(surrogate, place, run),
         started_utc=_started(run),
         result=line,
         again=again,
-        accuracy=accuracy_line(device),
+        accuracy=accuracy_line(place),
     )
-    keep_device(device, run.path)
+    keep_device(place, run.path)
     report = write_page(run.report, page)
     run.finish(result=line)
     return [row_of(v) for v in verified], line, report
 
 
-def _sampled(settings: DemoSettings, device: Device, run: Run) -> xr.Dataset:
+def _sampled(settings: DemoSettings, place: Place, run: Run) -> xr.Dataset:
     from inmateria.cli.steps import record
     from inmateria.data.measurement import open_measurement
 
-    path = record(settings.sample, device, run.data / "measurement.nc")
+    path = record(settings.sample, place, run.data / "measurement.nc")
     dataset = open_measurement(path)
     run.record("sampled", rows=dataset.sizes["sample"])
     return dataset
@@ -157,7 +162,7 @@ def _found(settings: DemoSettings, surrogate: Surrogate, run: Run) -> list[Solut
 def _verified(
     settings: DemoSettings,
     solutions: Sequence[Solution],
-    device: Device,
+    place: Place,
     surrogate: Surrogate,
     run: Run,
 ) -> tuple[list[Verification], dict[str, int]]:
@@ -171,7 +176,7 @@ def _verified(
     from inmateria.cli.tasks import task_names
 
     names = task_names(settings.tasks)
-    found = try_out(settings.verify, solutions, device, surrogate=surrogate)
+    found = try_out(settings.verify, solutions, place, surrogate=surrogate)
     again: dict[str, int] = {}
     for attempt in range(1, settings.attempts):
         failed = [k for k, verification in enumerate(found) if not verification.passed]
@@ -186,7 +191,7 @@ def _verified(
         )
         trial = settings.verify.model_copy(update={"seed": settings.verify.seed + attempt})
         searched = search(train, [names[k] for k in failed], surrogate)
-        tried = try_out(trial, searched, device, surrogate=surrogate)
+        tried = try_out(trial, searched, place, surrogate=surrogate)
         for k, solution, verification in zip(failed, searched, tried, strict=True):
             again[verification.task] = attempt
             if verification.passed:
@@ -200,24 +205,56 @@ def _verified(
     return found, again
 
 
-def _judged(surrogate: Surrogate, device: Device, run: Run) -> FitResult:
-    """The surrogate against the device itself, noiseless, at independent uniform points."""
-    import numpy as np
-
+def _judged(surrogate: Surrogate, place: Place, run: Run) -> FitResult:
+    """The surrogate at points that it has not seen, against the device itself."""
+    from inmateria.bench.bench import Bench
     from inmateria.cli.pages import FitResult
+
+    history = json.loads((run.model / "history.json").read_text(encoding="utf-8"))
+    if isinstance(place, Bench):
+        voltage, current = _measured(place, run)
+        caption = (
+            f"The surrogate at {len(voltage)} independent, uniformly drawn points against the "
+            "device as measured there, noise and drift included."
+        )
+    else:
+        voltage, current = _computed(place)
+        caption = (
+            f"The surrogate at {N_TEST} independent, uniformly drawn points against the device "
+            "without noise."
+        )
+    return FitResult(surrogate, history, current[:, 0], surrogate.current(voltage)[:, 0], caption)
+
+
+def _computed(device: Device) -> tuple[FloatArray, FloatArray]:
+    """Random points of a device, V, and its currents without noise, nA."""
+    import numpy as np
 
     low = np.array([t.low_v for t in device.terminals])
     high = np.array([t.high_v for t in device.terminals])
     voltage = np.random.default_rng(TEST_SEED).uniform(low, high, (N_TEST, len(low)))
-    history = json.loads((run.model / "history.json").read_text(encoding="utf-8"))
-    return FitResult(
-        surrogate,
-        history,
-        device.current(voltage)[:, 0],
-        surrogate.current(voltage)[:, 0],
-        f"The surrogate at {N_TEST} independent, uniformly drawn points against the device "
-        "without noise.",
-    )
+    return voltage, device.current(voltage)
+
+
+def _measured(bench: Bench, run: Run) -> tuple[FloatArray, FloatArray]:
+    """Random points of a bench, V, and what was measured there, nA; kept in the run's data."""
+    from inmateria.cli.devices import open_rig
+    from inmateria.cli.progress import step
+    from inmateria.data.measurement import open_measurement
+    from inmateria.data.sampling import sample
+
+    with open_rig(bench, seed=TEST_SEED) as rig, step("judging the surrogate") as report:
+        path = sample(rig, random_points(), path=run.data / "random-points.nc", progress=report)
+    dataset = open_measurement(path)
+    good = ~dataset["clipped"].values.any(axis=1)
+    return dataset["voltage"].values[good], dataset["current"].values[good]
+
+
+def random_points() -> Plateaus:
+    """Where a surrogate is judged on a bench, by a short way from point to point."""
+    from inmateria.data.designs import Plateaus
+
+    return Plateaus(N_MEASURED, hold_s=0.02, settle_s=0.01, order="tour", seed=TEST_SEED)
 
 
 def _started(run: Run) -> str:

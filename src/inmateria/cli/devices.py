@@ -1,93 +1,121 @@
-"""What `--device` and `--model` name: the embedded device, a device file, a model of a device."""
+"""What a command drives: a device behind a simulated rig, or a bench."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from inmateria.errors import ConfigurationError
+from inmateria.bench.named_device import DEFAULT, open_device, open_model
 
 if TYPE_CHECKING:
+    from inmateria.bench.bench import Bench
     from inmateria.devices.device import Device
     from inmateria.rigs.guard import Guard
     from inmateria.surrogates.surrogate import Surrogate
+    from inmateria.training.solution import Solution
 
-DEFAULT = "default"
-_BRAINSPY = {".pt", ".pth"}
+    Place: TypeAlias = Device | Bench
+
+__all__ = [
+    "DEFAULT",
+    "open_device",
+    "open_model",
+    "open_place",
+    "open_rig",
+    "refuse_another_device",
+]
 
 
-def open_device(
-    source: str, *, device_seed: int | None = None, engine: str | None = None
-) -> Device:
-    """The device that `source` names.
+class NamesAPlace(Protocol):
+    """Settings that say what is driven."""
 
-    Parameters
-    ----------
-    source : str
-        ``"default"`` for the embedded dopant network, a file of `save_device`,
-        or the path of a model: a surrogate of ours, a run folder that holds
-        one, or brains-py's ``.pt``.
-    device_seed : int, optional
-        Another dopant network of the default kind.
-    engine : str, optional
-        How a dopant network is solved, in place of its own way.
+    @property
+    def device(self) -> str:
+        """As `open_device` takes it."""
+
+    @property
+    def device_seed(self) -> int | None:
+        """Another dopant network of the default kind."""
+
+    @property
+    def engine(self) -> str | None:
+        """How a dopant network is solved."""
+
+    @property
+    def bench(self) -> str | None:
+        """Path of a bench file, in place of a device."""
+
+
+def open_place(settings: NamesAPlace) -> Place:
+    """What settings name: their bench, else their device; no instrument is opened.
 
     Raises
     ------
     ConfigurationError, ParameterError, DataFileError, ModelFileError
     """
-    if source == DEFAULT:
-        from inmateria.devices.dopant.network import DopantNetwork
-
-        chosen: dict[str, Any] = {"seed": device_seed, "engine": engine}
-        return DopantNetwork(**{k: value for k, value in chosen.items() if value is not None})
-    if device_seed is not None:
-        raise ConfigurationError(
-            f"device seed {device_seed} does not go with {source}: a file is one device; "
-            "leave the seed out, or use --device default"
+    if settings.bench is None:
+        return open_device(
+            settings.device, device_seed=settings.device_seed, engine=settings.engine
         )
-    if source.endswith(".json"):
-        from inmateria.data.device_file import is_device_file, load_device
+    from inmateria.bench.bench import open_bench
 
-        if not Path(source).exists():
-            raise ConfigurationError(
-                f"{source} does not exist; give the file of a device or of a model"
-            )
-        if is_device_file(source):
-            return load_device(source, engine=engine)
-    if engine is not None:
-        raise ConfigurationError(
-            f"engine {engine!r} does not go with {source}: a model is not a dopant network; "
-            "leave the engine out"
-        )
-    return open_model(source)
+    return open_bench(settings.bench)
 
 
-def open_model(source: str) -> Surrogate:
-    """The surrogate at a path: ours (either file, their stem or a run folder) or brains-py's.
+def open_rig(
+    place: Place, *, seed: int, rate_hz: float = 10_000.0
+) -> AbstractContextManager[Guard]:
+    """A guarded rig: of a bench, or a device behind the electrical chain of a real one.
 
-    Raises
-    ------
-    ModelFileError
-    """
-    path = Path(source)
-    if path.suffix in _BRAINSPY:
-        from inmateria.surrogates.brainspy import read_brainspy_model
-
-        return read_brainspy_model(path)
-    from inmateria.surrogates.surrogate import load_surrogate
-
-    return load_surrogate(path / "model" if path.is_dir() else path)
-
-
-def open_rig(device: Device, *, seed: int, rate_hz: float = 10_000.0) -> Guard:
-    """The device behind the electrical chain of a real one, guarded.
+    Parameters
+    ----------
+    place : Device or Bench
+    seed : int
+        Of a simulated rig's noise.
+    rate_hz : float
+        At most, on a bench.
 
     Raises
     ------
     ParameterError
+        And, on a bench, when it is entered, `InstrumentError`, `MissingExtraError`.
     """
+    from inmateria.bench.bench import Bench
+
+    if isinstance(place, Bench):
+        return place.guard(rate_hz=rate_hz, notice=_say)
     from inmateria.rigs.guard import Guard
     from inmateria.rigs.simulated import SimulatedRig
 
-    return Guard(SimulatedRig(device, rate=rate_hz, seed=seed))
+    return Guard(SimulatedRig(place, rate=rate_hz, seed=seed))
+
+
+def refuse_another_device(
+    place: Place,
+    *,
+    surrogate: Surrogate | None = None,
+    named: str = "the model",
+    solutions: Sequence[Solution] = (),
+) -> None:
+    """Refuse a model or solutions of another device than the one on the bench, if it is one.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    from inmateria.bench.bench import Bench
+    from inmateria.bench.same_device import refuse_another_device
+
+    if not isinstance(place, Bench):
+        return
+    if surrogate is not None:
+        refuse_another_device(place, surrogate.describe(), what=named)
+    for solution in solutions:
+        refuse_another_device(place, solution.device, what=f"the solution for {solution.task}")
+
+
+def _say(line: str) -> None:
+    import click
+
+    click.echo(line, err=True)

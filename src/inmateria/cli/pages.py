@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from inmateria.data.configuration import Configuration, to_toml
 from inmateria.data.provenance import utc_now, versions
+from inmateria.devices.device import Device
 from inmateria.report.device_section import device_section
 from inmateria.report.inside_section import inside_section
 from inmateria.report.page import Listing, Page, Section
@@ -28,11 +29,18 @@ from inmateria.report.task_sections import (
 )
 
 if TYPE_CHECKING:
+    from inmateria.cli.devices import Place
     from inmateria.cli.settings import DemoSettings, SearchSettings, VerifySettings
-    from inmateria.devices.device import Device, FloatArray
+    from inmateria.devices.device import FloatArray
     from inmateria.surrogates.surrogate import Surrogate
     from inmateria.training.solution import Solution
     from inmateria.training.verification import Verification
+
+
+_FIDELITY = {
+    "simulation": "simulation: rig in software, measurement noise on",
+    "measurement": "measurement: on an instrument",
+}
 
 
 @dataclass(frozen=True)
@@ -80,21 +88,21 @@ class Trained:
 def verification_page(
     settings: VerifySettings,
     found: Sequence[Verification],
-    device: Device,
+    place: Place,
     *,
     accuracy: str | None = None,
 ) -> Page:
     """The page of `inmateria verify`; `accuracy` says how good the device's engine is."""
-    facts = _facts(device, started_utc=utc_now(), accuracy=accuracy)
+    facts = _facts(place, found, started_utc=utc_now(), accuracy=accuracy)
     facts["seed"] = str(settings.seed)
     return Page(
         "Verification on the device",
         count_line([row_of(v) for v in found], noun="tasks"),
         facts,
         [
-            *_task_sections(found, device),
-            *_inside(found, device),
-            device_section(device, inputs=found[0].inputs),
+            *_task_sections(found, place),
+            *_inside(found, place),
+            device_section(place, inputs=found[0].inputs),
             _appendix(settings),
         ],
     )
@@ -103,7 +111,7 @@ def verification_page(
 def demo_page(
     settings: DemoSettings,
     found: Sequence[Verification],
-    device: Device,
+    place: Place,
     *,
     fit: FitResult,
     started_utc: str,
@@ -117,7 +125,7 @@ def demo_page(
     device's engine is.
     """
     seeds = {name: getattr(settings, name).seed for name in ("sample", "fit", "train", "verify")}
-    facts = _facts(device, started_utc=started_utc, accuracy=accuracy) | {
+    facts = _facts(place, found, started_utc=started_utc, accuracy=accuracy) | {
         "inputs": ", ".join(found[0].inputs),
         "seeds": ", ".join(f"{name} {seed}" for name, seed in seeds.items()),
     }
@@ -126,9 +134,9 @@ def demo_page(
         result,
         facts,
         [
-            *_task_sections(found, device, again=again),
-            *_inside(found, device),
-            device_section(device, inputs=found[0].inputs, surrogate=fit.surrogate),
+            *_task_sections(found, place, again=again),
+            *_inside(found, place),
+            device_section(place, inputs=found[0].inputs, surrogate=fit.surrogate),
             surrogate_section(
                 fit.measured,
                 fit.predicted,
@@ -145,7 +153,7 @@ def demo_page(
 def training_page(
     settings: SearchSettings,
     trained: Sequence[Trained],
-    device: Device,
+    place: Place,
     *,
     started_utc: str,
     result: str,
@@ -153,7 +161,7 @@ def training_page(
 ) -> Page:
     """The page of `inmateria train` on a device: how each search went, and what it found."""
     found = [t.verification for t in trained]
-    facts = _facts(device, started_utc=started_utc, accuracy=accuracy) | {
+    facts = _facts(place, found, started_utc=started_utc, accuracy=accuracy) | {
         "method": settings.method,
         "budget": f"{settings.budget_s:g} s of device time for each task",
         "seeds": f"search and its noise {settings.seed}, verification {settings.verify.seed}",
@@ -167,7 +175,7 @@ def training_page(
         )
         for t in trained
     ]
-    results, *measured = _task_sections(found, device, predicted_by="search")
+    results, *measured = _task_sections(found, place, predicted_by="search")
     return Page(
         "Training on the device itself",
         result,
@@ -177,30 +185,36 @@ def training_page(
             cost_section([t.solution for t in trained]),
             *searches,
             *measured,
-            *_inside(found, device),
-            device_section(device, inputs=found[0].inputs),
+            *_inside(found, place),
+            device_section(place, inputs=found[0].inputs),
             _appendix(settings),
         ],
     )
 
 
-def label(device: Device) -> str:
-    """A device in a few words."""
-    described = device.describe()
+def label(place: Place) -> str:
+    """A device or a bench in a few words."""
+    described = place.describe()
     if described.get("kind") == "dopant network":
         p = described["parameters"]
         return (
             f"dopant network, seed {described.get('seed')}: {p['n_acceptors']} acceptors, "
             f"{p['n_donors']} donors, {p['n_electrodes']} electrodes, {p['temperature_k']:g} K"
         )
+    if described.get("kind") == "bench":
+        device = described["device"] or "device without a name"
+        return (
+            f"{device} on bench {described['name']} ({described['instrument']}), "
+            f"{len(place.terminals)} terminals"
+        )
     provenance = described.get("provenance", {})
     name = provenance.get("file") or provenance.get("made_by") or described.get("kind", "device")
-    return f"network model {name}, {len(device.terminals)} terminals"
+    return f"network model {name}, {len(place.terminals)} terminals"
 
 
 def _task_sections(
     found: Sequence[Verification],
-    device: Device,
+    place: Place,
     *,
     again: Mapping[str, int] | None = None,
     predicted_by: str = "surrogate",
@@ -222,11 +236,11 @@ def _task_sections(
     if gates:
         sections.append(strips_section(gates, predicted_by=predicted_by))
     drawn = (ring_section if len(v.inputs) == 2 else sphere_section for v in shells)
-    return [*sections, *(draw(v, device) for draw, v in zip(drawn, shells, strict=True))]
+    return [*sections, *(draw(v, place) for draw, v in zip(drawn, shells, strict=True))]
 
 
-def _inside(found: Sequence[Verification], device: Device) -> list[Section]:
-    section = inside_section(found, device)
+def _inside(found: Sequence[Verification], place: Place) -> list[Section]:
+    section = inside_section(found, place) if isinstance(place, Device) else None
     return [] if section is None else [section]
 
 
@@ -241,13 +255,15 @@ def _how_fitted(described: Mapping[str, Any]) -> str:
     )
 
 
-def _facts(device: Device, *, started_utc: str, accuracy: str | None) -> dict[str, str]:
+def _facts(
+    place: Place, verified: Sequence[Verification], *, started_utc: str, accuracy: str | None
+) -> dict[str, str]:
     found = versions()
     packages = ", ".join(f"{name} {found[name]}" for name in ("numpy", "numba", "torch"))
     return {
-        "device": label(device),
-        "output": ", ".join(device.outputs),
-        "fidelity": "simulation: rig in software, measurement noise on",
+        "device": label(place),
+        "output": ", ".join(place.outputs),
+        "fidelity": _FIDELITY.get(verified[0].fidelity, verified[0].fidelity),
         **({} if accuracy is None else {"accuracy": accuracy}),
         "started": started_utc,
         "software": f"inmateria {found['inmateria']}, Python {found['python']}, {packages}",

@@ -17,6 +17,7 @@ from inmateria.cli.settings import flags, resolve
 )
 @click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
 @click.option("--engine", metavar="NAME", help="How a dopant network is solved.")
+@click.option("--bench", metavar="FILE", help="A bench file: the instrument, not a simulation.")
 @click.option(
     "--design",
     type=click.Choice(["sinusoids", "triangles", "plateaus"]),
@@ -40,10 +41,10 @@ def command(out: Path, config: Path | None, **given: Any) -> None:
     from inmateria.cli.settings import SampleSettings
 
     settings = resolve(SampleSettings, config, flags(given))
-    from inmateria.cli.devices import open_device
+    from inmateria.cli.devices import open_place
     from inmateria.cli.steps import record
 
-    device = open_device(settings.device, device_seed=settings.device_seed, engine=settings.engine)
+    place = open_place(settings)
     with keeping(f"rows so far are kept in {out}.part; run the same command again to go on"):
-        path = record(settings, device, out)
+        path = record(settings, place, out)
     click.echo(f"{path}")

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, field_validator
 
 from inmateria.data.configuration import Configuration, parse_configuration, read_configuration
+from inmateria.errors import ConfigurationError
 
 
 class DriveSettings(Configuration):
@@ -33,6 +34,8 @@ class SampleSettings(DriveSettings):
     device: str = "default"
     device_seed: int | None = Field(default=None, ge=0)
     engine: str | None = None
+    # A bench file, in place of a device.
+    bench: str | None = None
 
 
 class FitSettings(Configuration):
@@ -116,6 +119,8 @@ class SearchSettings(TaskSettings):
     device: str = "default"
     device_seed: int | None = Field(default=None, ge=0)
     engine: str | None = None
+    # A bench file, in place of a device.
+    bench: str | None = None
     model: str | None = None
     rate_hz: float = Field(default=10_000.0, gt=0)
     # Of each task's search.
@@ -161,6 +166,8 @@ class VerifySettings(TrialSettings):
     device: str = "default"
     device_seed: int | None = Field(default=None, ge=0)
     engine: str | None = None
+    # A bench file, in place of a device.
+    bench: str | None = None
 
 
 class DemoSettings(Configuration):
@@ -169,6 +176,8 @@ class DemoSettings(Configuration):
     device: str = "default"
     device_seed: int | None = Field(default=None, ge=0)
     engine: str | None = None
+    # A bench file, in place of a device.
+    bench: str | None = None
     tasks: tuple[str, ...] = ("gates", "ring")
     # Searches for a task that fails on the device, the first included.
     attempts: int = Field(default=3, ge=1)
@@ -280,12 +289,32 @@ def resolve(model: type[Chosen], config: Path | None, overrides: Mapping[str, An
     Raises
     ------
     ConfigurationError
-        On one line, with the nearest key for a misspelt one.
+        On one line, with the nearest key for a misspelt one; or if both a bench and
+        a device are named.
     """
     from_file = {}
     if config is not None:
         from_file = read_configuration(config, model).model_dump(exclude_unset=True)
-    return parse_configuration({**from_file, **overrides}, model, source="the command line")
+    settings = parse_configuration({**from_file, **overrides}, model, source="the command line")
+    _refuse_two_places(settings, overrides)
+    return settings
+
+
+def _refuse_two_places(settings: Configuration, overrides: Mapping[str, Any]) -> None:
+    """What a person asks to be driven must be one thing.
+
+    The resolved settings of a run hold the default device beside its bench: only a
+    device that somebody named is in the way.
+    """
+    bench = getattr(settings, "bench", None)
+    for name in ("device", "device_seed", "engine"):
+        value = getattr(settings, name, None)
+        named = name in overrides or value != type(settings).model_fields[name].default
+        if bench is not None and named:
+            raise ConfigurationError(
+                f"bench {bench} does not go with {name.replace('_', ' ')} {value}: a bench names "
+                "its device itself; leave one of them out"
+            )
 
 
 def flags(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from inmateria.errors import StorageError
 if TYPE_CHECKING:
     import xarray as xr
 
+    from inmateria.cli.devices import Place
     from inmateria.cli.settings import (
         DriveSettings,
         FitSettings,
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
         TrialSettings,
     )
     from inmateria.devices.device import Device
+    from inmateria.rigs.guard import Guard
     from inmateria.surrogates.fit import Fit
-    from inmateria.tasks.task import Task
+    from inmateria.tasks.task import Task, Wired
     from inmateria.training.solution import Solution
     from inmateria.training.verification import Verification
 
@@ -35,10 +37,10 @@ DEFAULT_INPUTS = ("e2", "e6")
 MANY_POINTS = 32
 
 
-def record(settings: DriveSettings, device: Device, out: Path) -> Path:
-    """Sample a device into a measurement file; goes on where it stopped."""
+def record(settings: DriveSettings, place: Place, out: Path) -> Path:
+    """Sample a device or a bench into a measurement file; goes on where it stopped."""
     with (
-        open_rig(device, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
+        open_rig(place, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
         step("sampling") as report,
     ):
         return sample(rig, design_of(settings), path=out, progress=report)
@@ -119,7 +121,7 @@ def _search(settings: TrainSettings, names: Sequence[str], device: Device) -> li
     return [solutions[name] for name in task_names(names)]
 
 
-def fixed_inputs(settings: TaskSettings, device: Device) -> tuple[str, ...] | None:
+def fixed_inputs(settings: TaskSettings, device: Wired) -> tuple[str, ...] | None:
     """The inputs asked for, or those that suit the embedded device; None to search."""
     if settings.inputs == "auto":
         return None
@@ -132,37 +134,42 @@ def fixed_inputs(settings: TaskSettings, device: Device) -> tuple[str, ...] | No
 def try_out(
     settings: TrialSettings,
     solutions: Sequence[Solution],
-    device: Device,
+    place: Place,
     *,
     surrogate: Device | None = None,
 ) -> list[Verification]:
     """Apply solutions to the device, noise on, one after the other on one guarded rig."""
-    from inmateria.training.verify import verify
-
-    found = []
     with (
-        open_rig(device, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
+        open_rig(place, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
         step("verifying") as report,
     ):
+        found = []
         for k, solution in enumerate(solutions):
-            task = solution.make_task()
-            many = len(task.points) > MANY_POINTS
-            found.append(
-                verify(
-                    solution,
-                    task,
-                    rig,
-                    repetitions=settings.ring_repetitions if many else settings.repetitions,
-                    hold_s=settings.ring_hold_s if many else settings.hold_s,
-                    settle_s=settings.ring_settle_s if many else settings.settle_s,
-                    order="tour" if many else "shuffled",
-                    n_sigma=settings.n_sigma,
-                    surrogate=surrogate,
-                    seed=settings.seed,
-                )
-            )
+            found.append(try_on(rig, settings, solution, surrogate=surrogate))
             report(k + 1, len(solutions))
-    return found
+        return found
+
+
+def try_on(
+    rig: Guard, settings: TrialSettings, solution: Solution, *, surrogate: Device | None = None
+) -> Verification:
+    """Apply a solution on a rig, as long as its task takes."""
+    from inmateria.training.verify import verify
+
+    task = solution.make_task()
+    many = len(task.points) > MANY_POINTS
+    return verify(
+        solution,
+        task,
+        rig,
+        repetitions=settings.ring_repetitions if many else settings.repetitions,
+        hold_s=settings.ring_hold_s if many else settings.hold_s,
+        settle_s=settings.ring_settle_s if many else settings.settle_s,
+        order="tour" if many else "shuffled",
+        n_sigma=settings.n_sigma,
+        surrogate=surrogate,
+        seed=settings.seed,
+    )
 
 
 def make_folder(path: Path) -> Path:

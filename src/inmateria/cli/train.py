@@ -37,6 +37,7 @@ _OUT = {True: Path("solutions"), False: Path("training")}
 )  # fmt: skip
 @click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
 @click.option("--engine", metavar="NAME", help="How a dopant network is solved.")
+@click.option("--bench", metavar="FILE", help="A bench file: the instrument, not a simulation.")
 @click.option("--inputs", metavar="A,B", help="Input terminals; in silico 'auto' searches them.")
 @click.option("--min-margin", "min_margin_na", type=float, help="Margin to exceed, nA.  [2]")
 @click.option("--budget-s", type=float, help="On a device: its time for each task, s.  [120]")
@@ -143,7 +144,18 @@ def _method(typed: str | None, config: Path | None) -> str:
         # What is wrong with a file, `resolve` will say.
         with contextlib.suppress(OSError, ValueError):
             typed = str(tomllib.loads(config.read_text(encoding="utf-8")).get("method", IN_SILICO))
-    name = (typed or IN_SILICO).lower().replace("_", "-")
+    return method_named(typed or IN_SILICO)
+
+
+def method_named(typed: str) -> str:
+    """A training method as a person names it.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none of that name.
+    """
+    name = typed.lower().replace("_", "-")
     if name == IN_SILICO:
         return name
     from inmateria.training.methods import METHODS

@@ -13,9 +13,9 @@ from inmateria.cli.exits import keeping
 from inmateria.errors import ConfigurationError, InMateriaError, StoppedError, TaskError
 
 if TYPE_CHECKING:
+    from inmateria.cli.devices import Place
     from inmateria.cli.pages import Trained
     from inmateria.cli.settings import SearchSettings
-    from inmateria.devices.device import Device
     from inmateria.report.search_sections import ToneSpectrum
     from inmateria.tasks.task import Task
     from inmateria.training.solution import Solution
@@ -41,7 +41,7 @@ def run(typed: Sequence[str], settings: SearchSettings, out: Path, *, resume: bo
     from rich.console import Console
 
     from inmateria.cli.accuracy import accuracy_line, keep_device
-    from inmateria.cli.devices import open_device
+    from inmateria.cli.devices import open_place, refuse_another_device
     from inmateria.cli.pages import training_page
     from inmateria.cli.steps import make_folder
     from inmateria.cli.tasks import task_names
@@ -54,9 +54,10 @@ def run(typed: Sequence[str], settings: SearchSettings, out: Path, *, resume: bo
     started = utc_now()
     names = task_names(typed)
     options = _options(settings)
-    device = open_device(settings.device, device_seed=settings.device_seed, engine=settings.engine)
-    tasks = _tasks(names, device, settings)
-    searched = _tasks(names, device, settings.stricter())
+    place = open_place(settings)
+    refuse_another_device(place, surrogate=options.get("surrogate"), named=str(settings.model))
+    tasks = _tasks(names, place, settings)
+    searched = _tasks(names, place, settings.stricter())
     make_folder(out)
     logs = [out / f"{task.name}.search.jsonl" for task in tasks]
     _refuse_kept(logs, resume=resume)
@@ -64,8 +65,8 @@ def run(typed: Sequence[str], settings: SearchSettings, out: Path, *, resume: bo
     failed: InMateriaError | None = None
     for task, stricter, log in zip(tasks, searched, logs, strict=True):
         try:
-            found = _search(stricter, device, settings, log=log, options=options)
-            trained.append(_tried(found, task, device, settings, log=log))
+            found = _search(stricter, place, settings, log=log, options=options)
+            trained.append(_tried(found, task, place, settings, log=log))
         except StoppedError:
             raise
         except InMateriaError as error:
@@ -74,19 +75,19 @@ def run(typed: Sequence[str], settings: SearchSettings, out: Path, *, resume: bo
     if failed is not None and not trained:
         raise failed
     with keeping(f"all searches are kept in {out}; the same command with --resume shows them"):
-        accuracy = accuracy_line(device)
+        accuracy = accuracy_line(place)
         rows = [row_of(t.verification) for t in trained]
         result = count_line(rows, noun="task" if len(rows) == 1 else "tasks")
         seconds = sum(t.solution.cost.device_s for t in trained)
         page = training_page(
             settings,
             trained,
-            device,
+            place,
             started_utc=started,
             result=f"{result} after {seconds:.0f} s of training on the device",
             accuracy=accuracy,
         )
-        keep_device(device, out)
+        keep_device(place, out)
         report = write_page(out / "report.html", page)
     print_scoreboard(Console(highlight=False), rows)
     click.echo(result)
@@ -125,18 +126,18 @@ def _options(settings: SearchSettings) -> dict[str, Any]:
     return {**options, "surrogate": open_model(settings.model)}
 
 
-def _tasks(names: Sequence[str], device: Device, settings: SearchSettings) -> list[Task]:
+def _tasks(names: Sequence[str], place: Place, settings: SearchSettings) -> list[Task]:
     from inmateria.cli.steps import fixed_inputs
     from inmateria.cli.tasks import SPHERE, make_task
 
-    inputs = fixed_inputs(settings, device)
+    inputs = fixed_inputs(settings, place)
     if inputs is None and any(name != SPHERE for name in names):
-        known = ", ".join(t.name for t in device.terminals)
+        known = ", ".join(t.name for t in place.terminals)
         raise TaskError(
             f"no inputs are named: a search on a device needs two of {known}; give them with "
             "--inputs A,B (auto searches them in silico only)"
         )
-    return [make_task(name, device, inputs=inputs or (), settings=settings) for name in names]
+    return [make_task(name, place, inputs=inputs or (), settings=settings) for name in names]
 
 
 def _refuse_kept(logs: Sequence[Path], *, resume: bool) -> None:
@@ -154,7 +155,7 @@ def _refuse_kept(logs: Sequence[Path], *, resume: bool) -> None:
 
 
 def _tried(
-    found: Solution, task: Task, device: Device, settings: SearchSettings, *, log: Path
+    found: Solution, task: Task, place: Place, settings: SearchSettings, *, log: Path
 ) -> Trained:
     """Judge what was found by what is demanded, verify it, record the tones once more."""
     from inmateria.cli.pages import Trained
@@ -166,15 +167,15 @@ def _tried(
     again = f"the search for {task.name} is kept in {log}; run the same command with --resume"
     with keeping(f"{again} to go on"):
         solution.save(log.with_name(f"{task.name}.json"))
-        (verification,) = try_out(settings.verify, [solution], device)
+        (verification,) = try_out(settings.verify, [solution], place)
         verification.save(log.with_name(f"{task.name}.verification.json"))
         _, entries = read_search_log(log)
-        spectrum = _spectrum(task, device, settings, solution, entries)
+        spectrum = _spectrum(task, place, settings, solution, entries)
     return Trained(solution, verification, measured_gradients(entries), spectrum)
 
 
 def _search(
-    task: Task, device: Device, settings: SearchSettings, *, log: Path, options: dict[str, Any]
+    task: Task, place: Place, settings: SearchSettings, *, log: Path, options: dict[str, Any]
 ) -> Solution:
     from inmateria.cli.devices import open_rig
     from inmateria.cli.progress import step
@@ -184,7 +185,7 @@ def _search(
     begun_before = log.exists()
     try:
         with (
-            open_rig(device, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
+            open_rig(place, seed=settings.seed, rate_hz=settings.rate_hz) as rig,
             step(f"training {task.name}") as report,
         ):
             return train(
@@ -223,7 +224,7 @@ def _iterations(log: Path) -> int:
 
 def _spectrum(
     task: Task,
-    device: Device,
+    place: Place,
     settings: SearchSettings,
     solution: Solution,
     entries: Sequence[dict[str, Any]],
@@ -235,5 +236,5 @@ def _spectrum(
     plan = plan_of(entries)
     if plan is None:
         return None
-    with open_rig(device, seed=settings.verify.seed, rate_hz=settings.rate_hz) as rig:
+    with open_rig(place, seed=settings.verify.seed, rate_hz=settings.rate_hz) as rig:
         return record_tones(rig, plan, task, list(solution.controls.values()), output=0)

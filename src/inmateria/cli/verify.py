@@ -19,6 +19,7 @@ from inmateria.errors import ConfigurationError
 )
 @click.option("--device-seed", type=int, help="Another dopant network of the default kind.")
 @click.option("--engine", metavar="NAME", help="How a dopant network is solved.")
+@click.option("--bench", metavar="FILE", help="A bench file: the instrument, not a simulation.")
 @click.option("--model", metavar="PATH", help="Surrogate whose prediction is compared.")
 @click.option("--repetitions", type=int, help="Times each gate is gone through.  [3]")
 @click.option("--seed", type=int, help="Of noise and order.  [1]")
@@ -33,13 +34,13 @@ def command(
     """Apply SOLUTIONS, files that `train` wrote or their folder, to the device.
 
     Every control is set within its range through a guarded rig with noise on;
-    a margin has to exceed the measured noise.
+    a margin has to exceed the measured noise. With --bench it is measured there.
     """
     settings = resolve(VerifySettings, config, flags(given))
     from rich.console import Console
 
     from inmateria.cli.accuracy import accuracy_line, keep_device
-    from inmateria.cli.devices import open_device, open_model
+    from inmateria.cli.devices import open_model, open_place, refuse_another_device
     from inmateria.cli.pages import verification_page
     from inmateria.cli.steps import make_folder, try_out
     from inmateria.report.page import write_page
@@ -48,18 +49,19 @@ def command(
     from inmateria.report.terminal import print_scoreboard
     from inmateria.training.solution import load_solution
 
-    files = [file for path in solutions for file in _files(path)]
+    files = [file for path in solutions for file in solution_files(path)]
     loaded = [load_solution(file) for file in files]
-    device = open_device(settings.device, device_seed=settings.device_seed, engine=settings.engine)
+    place = open_place(settings)
     surrogate = open_model(model) if model is not None else None
+    refuse_another_device(place, surrogate=surrogate, named=str(model), solutions=loaded)
     make_folder(out)
     with keeping("no verification was written; run the same command again"):
-        found = try_out(settings, loaded, device, surrogate=surrogate)
-        accuracy = accuracy_line(device)
+        found = try_out(settings, loaded, place, surrogate=surrogate)
+        accuracy = accuracy_line(place)
     for verification in found:
         verification.save(out / f"{verification.task}.json")
-    keep_device(device, out)
-    page = verification_page(settings, found, device, accuracy=accuracy)
+    keep_device(place, out)
+    page = verification_page(settings, found, place, accuracy=accuracy)
     report = write_page(out / "report.html", page)
     rows = [row_of(v) for v in found]
     print_scoreboard(Console(highlight=False), rows)
@@ -67,7 +69,14 @@ def command(
     click.echo(str(report))
 
 
-def _files(path: Path) -> list[Path]:
+def solution_files(path: Path) -> list[Path]:
+    """A solution's file, or those in a folder that `train` wrote.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are none.
+    """
     if not path.is_dir():
         return [path]
     # `train` on a device leaves its verifications and the device beside the solutions.

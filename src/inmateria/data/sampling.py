@@ -20,6 +20,7 @@ from inmateria.data.blocks import Header, read_journal
 from inmateria.data.designs import Design, Plan
 from inmateria.data.journal import Journal, journal_path, refuse_differences
 from inmateria.data.provenance import parent, plain, utc_now
+from inmateria.data.schema import Rows
 from inmateria.devices.device import FloatArray
 from inmateria.errors import ParameterError, ShapeError, StoppedError, StorageError
 from inmateria.rigs.rig import Rig
@@ -138,8 +139,42 @@ def sample(
         return journal.finish()
 
 
+def play_design(rig: GuardedRig, design: Design, *, block_s: float = 1.0) -> None:
+    """Play what `sample` would play, and keep nothing: for a rehearsal.
+
+    Raises
+    ------
+    SlewLimitError, VoltageLimitError, ParameterError
+    """
+    plan = design.plan(rig.terminals, rate=rig.rate, slew_v_per_s=rig.slew_v_per_s)
+    try:
+        _record(rig, plan, _Nowhere(), block_s=block_s, progress=None)
+    finally:
+        rig.park()
+
+
+class _Rows(Protocol):
+    """Where rows go."""
+
+    @property
+    def n_rows(self) -> int:
+        """How many went there so far."""
+
+    def append(self, block: Rows) -> None:
+        """The next ones."""
+
+
+class _Nowhere:
+    """Counts rows and forgets them."""
+
+    n_rows = 0
+
+    def append(self, block: Rows) -> None:
+        self.n_rows += len(block)
+
+
 def _record(
-    rig: GuardedRig, plan: Plan, journal: Journal, *, block_s: float, progress: Progress | None
+    rig: GuardedRig, plan: Plan, journal: _Rows, *, block_s: float, progress: Progress | None
 ) -> None:
     block_rows = max(1, round(block_s * plan.rows_per_s))
     start = plan.start(journal.n_rows)

@@ -10,12 +10,13 @@ from inmateria.devices.device import Device, FloatArray
 from inmateria.report.device_map import draw_device_map
 from inmateria.report.iv_curves import draw_iv_curves
 from inmateria.report.page import Block, Picture, Section, Table
+from inmateria.tasks.task import Wired
 
 N_SWEEP = 101
 
 
 def device_section(
-    device: Device,
+    device: Device | Wired,
     *,
     inputs: Sequence[str],
     surrogate: Device | None = None,
@@ -25,8 +26,9 @@ def device_section(
 
     Parameters
     ----------
-    device : Device
-        With a `geometry` its plan is drawn.
+    device : Device, or a bench
+        With a `geometry` its plan is drawn. A bench has no steady state to ask for:
+        the surrogate's is drawn in its place, if there is one.
     inputs : terminal names
         Marked as logic inputs.
     surrogate : Device, optional
@@ -48,18 +50,22 @@ def device_section(
         )
         caption = "Where the dopants and electrodes are. Unmarked electrodes are controls."
         blocks.append(Picture(svg, caption))
-    voltage, sweeps = _sweeps(device)
-    svg = draw_iv_curves(
-        voltage,
-        device.current(sweeps)[..., output],
-        names=[t.name for t in device.terminals],
-        predicted=None if surrogate is None else surrogate.current(sweeps)[..., output],
-    )
-    caption = (
-        f"Steady-state current at {device.outputs[output]} against each terminal's voltage, "
-        "all others at 0 V."
-    )
-    blocks.append(Picture(svg, caption))
+    drawn = device if isinstance(device, Device) else surrogate
+    if drawn is not None:
+        voltage, sweeps = _sweeps(drawn)
+        beside = surrogate if drawn is device else None
+        svg = draw_iv_curves(
+            voltage,
+            drawn.current(sweeps)[..., output],
+            names=[t.name for t in drawn.terminals],
+            predicted=None if beside is None else beside.current(sweeps)[..., output],
+        )
+        whose = "" if drawn is device else ", as the surrogate has it"
+        caption = (
+            f"Steady-state current at {device.outputs[output]} against each terminal's voltage, "
+            f"all others at 0 V{whose}."
+        )
+        blocks.append(Picture(svg, caption))
     rows = [
         (t.name, "input" if t.name in inputs else "control", f"{t.low_v:g}", f"{t.high_v:g}")
         for t in device.terminals

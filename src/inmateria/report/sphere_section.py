@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inmateria.devices.device import Device
 from inmateria.report.page import Picture, Section
 from inmateria.report.sphere_map import Slice, draw_sphere_map
 from inmateria.report.task_sections import axis_beyond, drift_of, volts_of
 from inmateria.tasks.task import levels_for
 
 if TYPE_CHECKING:
-    from inmateria.devices.device import Device, FloatArray, Terminal
+    from inmateria.devices.device import FloatArray, Terminal
+    from inmateria.tasks.task import Wired
     from inmateria.training.verification import Verification
 
 
-def sphere_section(v: Verification, device: Device, *, output: int = 0) -> Section:
+def sphere_section(v: Verification, device: Device | Wired, *, output: int = 0) -> Section:
     """A verified ball-against-shell task of three inputs or more.
 
     Parameters
     ----------
     v : Verification
         Of a task with a threshold, ball low and shell high.
-    device : Device
-        Whose steady-state response is drawn, at the found controls.
+    device : Device, or a bench
+        Whose steady-state response is drawn, at the found controls; a bench has none.
     output : int
     """
     shell = v.target > 0.5
@@ -34,10 +36,50 @@ def sphere_section(v: Verification, device: Device, *, output: int = 0) -> Secti
     rows = [names.index(name) for name in v.inputs]
     centre, reach = _levels(v, [device.terminals[row] for row in rows])
     radius = np.linalg.norm((v.points - centre) / reach, axis=1)
+    slices: list[Slice] = []
+    planes = ""
+    if isinstance(device, Device):
+        offset = drift_of(v, device, output=output)
+        slices = _slices(v, device, rows, centre, reach, offset=offset, output=output)
+        planes = (
+            " Others: the output without noise over two inputs, the third at its centre, "
+            f"{offset:+.2g} nA for what drifted meanwhile; dashed: where the ball ends (blue) and "
+            "the shell begins (orange)."
+        )
+    svg = draw_sphere_map(
+        radius,
+        v.level_na,
+        shell,
+        slices=slices,
+        borders=(float(radius[~shell].max()), float(radius[shell].min())),
+        threshold_na=v.threshold_na,
+    )
+    verdict = "Verified" if v.passed else "Not verified"
+    caption = (
+        f"{verdict}: {v.accuracy:.1%} of the test points on their side of {v.threshold_na:.3g} nA, "
+        f"a threshold chosen on the training points. {'First' if slices else 'Drawn'}: all points "
+        "as measured, noise on, against their distance from the centre; no point lies in the grey "
+        "gap."
+        f"{planes} {volts_of(v.controls)}"
+    )
+    return Section("Sphere", [Picture(svg, "; ".join([caption, *v.reasons]))])
+
+
+def _slices(
+    v: Verification,
+    device: Device,
+    rows: Sequence[int],
+    centre: FloatArray,
+    reach: FloatArray,
+    *,
+    offset: float,
+    output: int,
+) -> list[Slice]:
+    """The response over each two of the inputs, which are the device's terminals `rows`."""
+    names = [t.name for t in device.terminals]
     fixed = np.zeros(len(names))
     fixed[[names.index(name) for name in v.controls]] = list(v.controls.values())
-    fixed[rows] = centre
-    offset = drift_of(v, device, output=output)
+    fixed[list(rows)] = centre
     slices = []
     for i, j in combinations(range(len(rows)), 2):
         x, y = (axis_beyond(v.points[:, k], device.terminals[rows[k]]) for k in (i, j))
@@ -52,24 +94,7 @@ def sphere_section(v: Verification, device: Device, *, output: int = 0) -> Secti
                 (float(reach[i]), float(reach[j])),
             )
         )
-    svg = draw_sphere_map(
-        radius,
-        v.level_na,
-        shell,
-        slices=slices,
-        borders=(float(radius[~shell].max()), float(radius[shell].min())),
-        threshold_na=v.threshold_na,
-    )
-    verdict = "Verified" if v.passed else "Not verified"
-    caption = (
-        f"{verdict}: {v.accuracy:.1%} of the test points on their side of {v.threshold_na:.3g} nA, "
-        "a threshold chosen on the training points. First: all points as measured, noise on, "
-        "against their distance from the centre; no point lies in the grey gap. Others: the "
-        "output without noise over two inputs, the third at its centre, "
-        f"{offset:+.2g} nA for what drifted meanwhile; dashed: where the ball "
-        f"ends (blue) and the shell begins (orange). {volts_of(v.controls)}"
-    )
-    return Section("Sphere", [Picture(svg, "; ".join([caption, *v.reasons]))])
+    return slices
 
 
 def _levels(v: Verification, inputs: Sequence[Terminal]) -> tuple[FloatArray, FloatArray]:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inmateria.devices.device import Device
 from inmateria.report.gate_strip import Plateau, draw_gate_strip
 from inmateria.report.page import Note, Picture, Section, Table
 from inmateria.report.ring_map import draw_ring_map
 from inmateria.report.scoreboard import COLUMNS, TaskRow, cells
 
 if TYPE_CHECKING:
-    from inmateria.devices.device import Device, FloatArray, Terminal
+    from inmateria.devices.device import FloatArray, Terminal
+    from inmateria.tasks.task import Wired
     from inmateria.training.verification import Verification
 
 N_GRID = 49
@@ -89,26 +91,32 @@ def _strip(v: Verification) -> Picture:
     return Picture(svg, "; ".join([what, disagreement, volts_of(v.controls), *v.reasons]))
 
 
-def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section:
-    """The ring's points over the steady-state response of `device` at the found controls."""
+def ring_section(v: Verification, device: Device | Wired, *, output: int = 0) -> Section:
+    """The ring's points over the steady-state response of `device` at the found controls.
+
+    A bench has none to ask for: the response is interpolated between the points.
+    """
     names = [t.name for t in device.terminals]
-    offset = drift_of(v, device, output=output)
     x, y = (
         axis_beyond(v.points[:, i], device.terminals[names.index(v.inputs[i])]) for i in range(2)
     )
-    voltage = np.zeros((N_GRID, N_GRID, len(names)))
-    for name, volts in v.controls.items():
-        voltage[..., names.index(name)] = volts
-    voltage[..., names.index(v.inputs[0])], voltage[..., names.index(v.inputs[1])] = np.meshgrid(
-        x, y
-    )
+    if isinstance(device, Device):
+        offset = drift_of(v, device, output=output)
+        response = _response(v, device, x, y)[..., output] + offset
+        background = (
+            "the output over the plane of the inputs without noise, "
+            f"{offset:+.2g} nA for what drifted meanwhile"
+        )
+    else:
+        response = _between(v, x, y)
+        background = "interpolated between them"
     target = v.target > 0.5
     svg = draw_ring_map(
         v.points,
         target,
         (v.level_na > v.threshold_na) == target,
         grid_v=(x, y),
-        response_na=device.current(voltage)[..., output] + offset,
+        response_na=response,
         threshold_na=v.threshold_na,
         input_names=v.inputs,
     )
@@ -116,10 +124,31 @@ def ring_section(v: Verification, device: Device, *, output: int = 0) -> Section
     caption = (
         f"{verdict}: {v.accuracy:.1%} of the test points on their side of "
         f"{v.threshold_na:.3g} nA, a threshold chosen on the training points. Points: measured, "
-        "noise on; background: the output over the plane of the inputs without noise, "
-        f"{offset:+.2g} nA for what drifted meanwhile. {volts_of(v.controls)}"
+        f"noise on; background: {background}. {volts_of(v.controls)}"
     )
     return Section("Ring", [Picture(svg, "; ".join([caption, *v.reasons]))])
+
+
+def _response(v: Verification, device: Device, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Steady state over the plane of the inputs at the controls, (n_y, n_x, n_outputs) nA."""
+    names = [t.name for t in device.terminals]
+    voltage = np.zeros((y.size, x.size, len(names)))
+    for name, volts in v.controls.items():
+        voltage[..., names.index(name)] = volts
+    voltage[..., names.index(v.inputs[0])], voltage[..., names.index(v.inputs[1])] = np.meshgrid(
+        x, y
+    )
+    return device.current(voltage)
+
+
+def _between(v: Verification, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Measured levels, interpolated linearly and beyond them the nearest, (n_y, n_x) nA."""
+    from scipy.interpolate import griddata
+
+    grid = tuple(np.meshgrid(x, y))
+    inside = griddata(v.points, v.level_na, grid, method="linear")
+    nearest = griddata(v.points, v.level_na, grid, method="nearest")
+    return np.asarray(np.where(np.isnan(inside), nearest, inside))
 
 
 def drift_of(v: Verification, device: Device, *, output: int = 0) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -56,6 +56,24 @@ class Transcript:
     lowest_v: FloatArray
     highest_v: FloatArray
     steepest_v_per_s: FloatArray
+
+    @classmethod
+    def empty(cls, n_terminals: int) -> Self:
+        """Nothing was asked yet."""
+        zero = np.zeros(n_terminals)
+        return cls(0, 0, zero, zero, zero)
+
+    def after(self, asked: FloatArray, *, held: FloatArray, rate: float) -> Self:
+        """With a call (n_terminals, n_samples) V, (n_terminals,) V having been held before."""
+        steps = np.abs(np.diff(asked, axis=1, prepend=held[:, None])).max(axis=1)
+        return replace(
+            self,
+            n_calls=self.n_calls + 1,
+            n_samples=self.n_samples + asked.shape[1],
+            lowest_v=np.minimum(self.lowest_v, asked.min(axis=1)),
+            highest_v=np.maximum(self.highest_v, asked.max(axis=1)),
+            steepest_v_per_s=np.maximum(self.steepest_v_per_s, steps * rate),
+        )
 
 
 class SimulatedRig:
@@ -126,8 +144,7 @@ class SimulatedRig:
         self._held = np.zeros(n_terminals)
         self._on_electrodes = np.zeros(n_terminals)
         self._solved: tuple[FloatArray, FloatArray] | None = None
-        zero = np.zeros(n_terminals)
-        self._transcript = Transcript(0, 0, zero, zero, zero)
+        self._transcript = Transcript.empty(n_terminals)
 
     @classmethod
     def ideal(cls, device: Device, *, rate: float = 10_000.0) -> Self:
@@ -248,13 +265,5 @@ class SimulatedRig:
         return np.ascontiguousarray(solved[which].T)
 
     def _write_down(self, asked: FloatArray) -> None:
-        before = self._transcript
-        steps = np.abs(np.diff(asked, axis=1, prepend=self._held[:, None])).max(axis=1)
-        self._transcript = Transcript(
-            n_calls=before.n_calls + 1,
-            n_samples=before.n_samples + asked.shape[1],
-            lowest_v=np.minimum(before.lowest_v, asked.min(axis=1)),
-            highest_v=np.maximum(before.highest_v, asked.max(axis=1)),
-            steepest_v_per_s=np.maximum(before.steepest_v_per_s, steps * self._rate),
-        )
+        self._transcript = self._transcript.after(asked, held=self._held, rate=self._rate)
         self._held = asked[:, -1].copy()
