@@ -8,7 +8,7 @@ import pytest
 from inmateria.bench.iv import measure_iv
 from inmateria.errors import ParameterError, VoltageLimitError
 
-from .backlash import CONDUCTANCE, Backlash, Resistors, bench
+from .crooked import CONDUCTANCE, Backlash, Resistors, bench
 
 
 def test_resistors() -> None:

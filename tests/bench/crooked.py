@@ -1,4 +1,4 @@
-"""Devices with a known answer: resistors, and one that lags behind its voltage."""
+"""Devices with a known answer, and a bench on which something is wrong on purpose."""
 
 from __future__ import annotations
 
@@ -58,8 +58,32 @@ class Backlash(Resistors):
         return _Play(self)
 
 
+class Crooked(SimulatedRig):
+    """A rig that is late, hums, or reads one output as a constant."""
+
+    def __init__(self, device: Resistors, *, late: int = 0, hum_na: float = 0.0,
+                 dead: int | None = None, **stages: Any) -> None:  # fmt: skip
+        super().__init__(device, **stages)
+        self.late, self.hum_na, self.dead = late, hum_na, dead
+        self.behind = np.zeros((2, late))
+        self.played = 0
+
+    def play(self, voltage: ArrayLike) -> FloatArray:
+        whole = np.hstack([self.behind, super().play(voltage)])
+        n = whole.shape[1] - self.late
+        self.behind = whole[:, n:]
+        read = whole[:, :n].copy()
+        t = (self.played + np.arange(n)) / self.rate
+        self.played += n
+        read[1] += self.hum_na * np.sin(2 * np.pi * 50 * t)
+        if self.dead is not None:
+            read[self.dead] = 12.5
+        return read
+
+
 def bench(device: Resistors, *, seed: int = 0, white: float = 1e-6, level: float = 1e-5,
-          **stages: Any) -> Guard:  # fmt: skip
+          slew_v_per_s: float = 200.0, **crooked: Any) -> Guard:  # fmt: skip
     """A guarded rig with noise of a known spectrum."""
     noise = PowerLawNoise(level, 1e3, 1.5, white_na2_per_hz=white)
-    return Guard(SimulatedRig(device, noise=noise, seed=seed, **stages))
+    rig = Crooked(device, noise=noise, seed=seed, **crooked)
+    return Guard(rig, slew_v_per_s=slew_v_per_s)
