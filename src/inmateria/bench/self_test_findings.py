@@ -120,10 +120,10 @@ def findings_of_tones(
     # Two-sided, over all pairs of channels together.
     z = float(norm.isf(FALSE_ALARM / (2 * n)))
     # A comparison with NaN is false: what was not read does not answer.
-    answers = np.asarray(np.abs(tones.gain) > z * tones.gain_error)
-    known = np.isfinite(tones.gain).any(axis=1)
+    answers: NDArray[np.bool_] = np.asarray(np.abs(tones.gain) > z * tones.gain_error)
+    read: NDArray[np.bool_] = np.isfinite(tones.gain)
     for o, name in enumerate(outputs):
-        if dead[o] or not known[o]:
+        if dead[o] or not read[o].any():
             continue
         least = z * float(tones.gain_error[o].max())
         if not answers[o].any():

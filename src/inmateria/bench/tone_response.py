@@ -214,7 +214,7 @@ def _ambiguity_s(frequency_hz: FloatArray) -> float:
 
 def _wait(guard: Guard, frequency: FloatArray) -> int:
     # Long enough for a chain that is late by a cycle of the slowest tone.
-    return max(8, round(2 * guard.rate / frequency.min()))
+    return max(8, round(2 * guard.rate / float(frequency.min())))
 
 
 def _frequencies(
