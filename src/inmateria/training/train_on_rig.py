@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from inmateria.data.session import this_session
 from inmateria.devices.device import Device
-from inmateria.errors import InMateriaError, StorageError, StoppedError, TrainingError
+from inmateria.errors import InMateriaError, StoppedError, StorageError, TrainingError
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.rig import Rig
 from inmateria.surrogates.loop import cpu_threads
@@ -64,9 +64,7 @@ def train_on_rig(
         if log is not None:
             header = _header(task, rig, method.name, seed, {**of_rig, **options})
             session = {**this_session(), "budget_s": budget_s, "stop": asdict(on_rig.stop)}
-            on_rig.log = files.enter_context(
-                SearchLog(log, header, resume=resume, session=session)
-            )
+            on_rig.log = files.enter_context(SearchLog(log, header, resume=resume, session=session))
         try:
             with contextlib.suppress(SearchEnded):
                 method.on_rig()(on_rig, seed=seed, **options)
