@@ -21,6 +21,7 @@ def test_a_run_is_a_folder(tmp_path: Path) -> None:
         "data",
         "model",
         "provenance.json",
+        "session.json",
     ]
     assert tomllib.loads(run.config.read_text()) == {"seed": 3, "rig": {"rate_hz": 1e4}}
     versions = json.loads((run.path / "provenance.json").read_text())["versions"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from inmateria.cli.settings import FitSettings, flags, resolve
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default="model", show_default=True,
-    help="Stem of OUT.safetensors and OUT.json.",
+    help="Stem of OUT.safetensors, OUT.json and OUT.history.json.",
 )  # fmt: skip
 @click.option("--hidden", metavar="N,N,...", help="Widths of the layers.  [90,90,90,90,90]")
 @click.option("--activation", help="relu, gelu, tanh, ...  [relu]")
@@ -36,6 +37,7 @@ def command(data: Path, out: Path, config: Path | None, hidden: str | None, **gi
     if hidden is not None:
         overrides["hidden"] = hidden.split(",")
     settings = resolve(FitSettings, config, overrides)
+    from inmateria.atomic import write_text
     from inmateria.cli.steps import fit
     from inmateria.data.measurement import open_measurement
 
@@ -44,6 +46,8 @@ def command(data: Path, out: Path, config: Path | None, hidden: str | None, **gi
     with keeping(f"the fit so far is kept in {checkpoint}; run the same command again to go on"):
         result = fit(settings, dataset, checkpoint=checkpoint)
     path = result.surrogate.save(out)
+    history = out.with_name(out.name + ".history.json")
+    write_text(history, json.dumps(result.history) + "\n")
     checkpoint.unlink(missing_ok=True)
     error = result.error
     click.echo(

@@ -4,6 +4,7 @@ runs/20240131T120000Z-demo/
   config.toml       the resolved configuration
   provenance.json   versions of the software, the platform, times
   history.jsonl     what happened, one JSON object a line, append-only
+  session.json      the process that writes or wrote it, for those who watch
   data/  model/     measurements; surrogates
   report.html
 """
@@ -26,6 +27,7 @@ from pydantic import BaseModel
 from inmateria.atomic import write_text
 from inmateria.data.configuration import to_toml, write_toml
 from inmateria.data.provenance import plain, utc_now, versions
+from inmateria.data.session import this_session
 from inmateria.errors import ConfigurationError, DataFileError, ParameterError, StorageError
 
 FINISHED = "finished"
@@ -86,6 +88,7 @@ class Run:
         write_toml(run.config, {} if config is None else config)
         provenance = {"name": name, "started_utc": utc_now(), "versions": versions()}
         run.write_text("provenance.json", json.dumps(provenance, indent=2) + "\n")
+        run._begin_session()
         return run
 
     @classmethod
@@ -116,8 +119,12 @@ class Run:
         """The latest unfinished run of this name and configuration, or a new one."""
         for run in reversed(list_runs(root, name=name)):
             if not run.is_finished and run.has_configuration({} if config is None else config):
+                run._begin_session()
                 return run
         return cls.create(root, name, config=config)
+
+    def _begin_session(self) -> None:
+        self.write_text("session.json", json.dumps(this_session()) + "\n")
 
     @property
     def name(self) -> str:

@@ -102,6 +102,11 @@ class Homodyne:
         """How far around an operating point each control is driven, (n_controls,) V."""
         return self.plan.amplitude_v
 
+    @property
+    def last_windows(self) -> FloatArray | None:
+        """What was recorded last, (n_points, n_groups, n_outputs, n_samples) nA."""
+        return self.lockin.last_windows
+
     def seconds(self, n_points: int) -> float:
         """Time that so many operating points take, without the ramps between them, s."""
         return self.lockin.seconds(n_points)

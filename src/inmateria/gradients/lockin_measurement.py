@@ -125,6 +125,11 @@ class LockIn:
     drift_check : bool
         Whether to look for tones that change within a window.
 
+    Attributes
+    ----------
+    last_windows : (n_points, n_groups, n_outputs, n_samples) array, nA, or None
+        What `measure` read last; of very many points, the last of them.
+
     Raises
     ------
     TerminalError
@@ -163,6 +168,7 @@ class LockIn:
                 f"{rig.slew_v_per_s:g} V/s; lower their amplitude or frequency by a factor of "
                 f"{steepest / rig.slew_v_per_s:.3g}"
             )
+        self.last_windows: FloatArray | None = None
         self._groups = [
             _prepare(plan, g, demodulator, drift_order, drift_check) for g in plan.groups
         ]
@@ -215,7 +221,7 @@ class LockIn:
         return self.plan.windows(self.rig.play(waveform), waveform)
 
     def _read(self, points: FloatArray) -> LockInReading:
-        windows = self.record(points)
+        windows = self.last_windows = self.record(points)
         n_points, _, n_outputs, _ = windows.shape
         shape = (n_points, n_outputs, self.plan.n_controls)
         phasor, second, third = (np.full(shape, np.nan, dtype=complex) for _ in range(3))

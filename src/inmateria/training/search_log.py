@@ -60,6 +60,9 @@ class SearchLog:
     resume : bool
         Go on with a file that is there. A line that was cut short by a crash
         at the end of the file is dropped.
+    session : mapping, optional
+        What only this process knows (its budget, its number): in the first line
+        of a new log, in a note before the first new request of one that goes on.
 
     Raises
     ------
@@ -72,10 +75,16 @@ class SearchLog:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], header: Mapping[str, Any], *, resume: bool = False
+        self,
+        path: str | os.PathLike[str],
+        header: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        session: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self.header: Mapping[str, Any] = plain(header)
+        self._session: dict[str, Any] = {} if session is None else {"session": plain(session)}
         self._entries: deque[dict[str, Any]] = deque()
         self._finals: list[dict[str, Any]] = []
         self._handle = -1
@@ -115,7 +124,11 @@ class SearchLog:
         StorageError
             If the disk is full; the log then ends after the entry before.
         """
-        self._write(_line(entry), sync=entry.get("kind") != NOTE)
+        line = _line(entry)
+        if self._session:
+            line = _line({"kind": NOTE, **self._session}) + line
+        self._write(line, sync=entry.get("kind") != NOTE)
+        self._session = {}
 
     def close(self) -> None:
         """Let go of the file; what was appended stays."""
@@ -154,7 +167,9 @@ class SearchLog:
                 "search": self.header,
                 "software": f"inmateria {__version__}",
                 "started_utc": utc_now(),
+                **self._session,
             }
+            self._session = {}
             self._write(_line(first), sync=True)
             sync_folder(self.path.parent)
             return
@@ -198,7 +213,8 @@ def read_search_log(
     Returns
     -------
     header : dict
-        With ``search`` (what was given as header), ``software``, ``started_utc``.
+        With ``search`` (what was given as header), ``software``, ``started_utc``,
+        and ``session`` where one was given.
     entries : tuple of dict
         In order; ``kind`` is ``"setup"``, ``"measure"``, ``"extract"``,
         ``"confirm"``, ``"note"`` or ``"final"``.
@@ -219,8 +235,8 @@ def _line(entry: Mapping[str, Any]) -> bytes:
     return f'{{"crc32":"{zlib.crc32(text.encode()):08x}","entry":{text}}}\n'.encode()
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
-    """The entry of a line, or None where it is damaged."""
+def entry_of(line: bytes) -> dict[str, Any] | None:
+    """The entry of a line of a log, its end of line included, or None where it is damaged."""
     start, end = b'{"crc32":"', b"}\n"
     body = line[len(start) + 8 + len(b'","entry":') : -len(end)]
     if not (line.startswith(start) and line.endswith(end)):
@@ -240,7 +256,7 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]], int]
     found: list[dict[str, Any]] = []
     end = 0
     for number, line in enumerate(lines, start=1):
-        entry = _entry(line)
+        entry = entry_of(line)
         if entry is None and number == len(lines) and (found or _torn(line)):
             break
         if entry is None and not found:

@@ -26,6 +26,7 @@ from inmateria.training.points_on_rig import REFERENCE_EVERY, PointsOnRig
 from inmateria.training.rig_loss import TaskLoss, training_score
 from inmateria.training.search import BestSoFar, Progress, Reading, SearchEnded, Stop
 from inmateria.training.search_log import CONFIRM, FINAL, NOTE, SearchLog
+from inmateria.training.window_file import WindowFile
 
 _SAME_V = 1e-6  # below any converter's step, above what the threads of a BLAS may change
 
@@ -63,6 +64,8 @@ class TaskOnRig:
     log : SearchLog, optional
         Requests that it holds already are served from it.
     progress : callable, optional
+    windows : WindowFile, optional
+        Shown what tones read, for those who watch.
 
     Attributes
     ----------
@@ -100,6 +103,7 @@ class TaskOnRig:
         stop: Stop | None = None,
         log: SearchLog | None = None,
         progress: Progress | None = None,
+        windows: WindowFile | None = None,
     ) -> None:
         if budget_s is not None and not 0 < budget_s < math.inf:
             raise ParameterError(f"budget_s = {budget_s} s; give more than 0 s, or None")
@@ -127,7 +131,7 @@ class TaskOnRig:
         self._setup_s = 0.0
         self._lowest = math.inf
         self._last_s: dict[int, float] = {}
-        self._progress = progress
+        self._progress, self._windows = progress, windows
         self._clock = time.perf_counter()
 
     def loss_of(self, current_na: ArrayLike) -> FloatArray:
@@ -203,6 +207,10 @@ class TaskOnRig:
         self._last_s[id(estimator)] = float(answer["device_s"])
         if replayed and isinstance(estimator, CountsCalls):
             estimator.call += 1
+        if self._windows is not None and not replayed:
+            self._windows.show(
+                estimator, iteration=self.iterations, output=self.output, controls=names
+            )
         gradient = _gradient_of(answer, names)
         # Kept only where all points could be read; a clipped current is no reading.
         current = np.where(gradient.problem == CLIPPED, np.nan, gradient.current)
@@ -285,10 +293,15 @@ class TaskOnRig:
             began = self.rig.played_s
             current = everywhere.measure(controls[None], keep_clipped=True)[0]
             answer = {"controls": controls.tolist(), "current_na": current.tolist()}
-            answer["measurements"] = current.size
+            answer |= {"measurements": current.size, "ended": self.ended}
             answer = self._finish(FINAL, answer, began)
         self._count(answer)
         return np.array(answer["current_na"], dtype=np.float64)
+
+    def end(self, reason: str) -> None:
+        """Say in the log why this session ends, if it asked for anything."""
+        if self.spent_s > 0 or self.iterations:
+            self._log_note({"ended": reason})
 
     def _checked(self, controls: ArrayLike, *, ndim: int) -> FloatArray:
         values = np.array(controls, dtype=np.float64)

@@ -9,8 +9,9 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inmateria.data.session import this_session
 from inmateria.devices.device import Device
-from inmateria.errors import StoppedError, TrainingError
+from inmateria.errors import InMateriaError, StoppedError, StorageError, TrainingError
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.rig import Rig
 from inmateria.surrogates.loop import cpu_threads
@@ -18,6 +19,7 @@ from inmateria.tasks.task import Task
 from inmateria.training.search_log import SearchLog
 from inmateria.training.solution import Cost, Solution
 from inmateria.training.task_on_rig import SearchEnded, Stop, TaskOnRig
+from inmateria.training.window_file import WindowFile, window_path
 
 if TYPE_CHECKING:
     from inmateria.training.methods import Method
@@ -56,23 +58,31 @@ def train_on_rig(
             budget_s=budget_s,
             stop=Stop(passed=True) if stop is None else stop,
             progress=progress,
+            windows=None if log is None else WindowFile(window_path(log)),
             **of_rig,
         )
         if log is not None:
             header = _header(task, rig, method.name, seed, {**of_rig, **options})
-            on_rig.log = files.enter_context(SearchLog(log, header, resume=resume))
+            session = {**this_session(), "budget_s": budget_s, "stop": asdict(on_rig.stop)}
+            on_rig.log = files.enter_context(SearchLog(log, header, resume=resume, session=session))
         try:
             with contextlib.suppress(SearchEnded):
                 method.on_rig()(on_rig, seed=seed, **options)
             current = on_rig.measure_best()
         except (StoppedError, KeyboardInterrupt) as error:
             said = str(error) or "Ctrl-C"
+            with contextlib.suppress(StorageError):
+                on_rig.end(f"stopped: {said}")
             if log is None:
                 raise StoppedError(f"{said}; the search kept no log") from error
             raise StoppedError(
                 f"{said}; {on_rig.iterations} iterations are kept in {log}, run the same command "
                 "with resume again to go on"
             ) from error
+        except InMateriaError as error:
+            with contextlib.suppress(StorageError):
+                on_rig.end(f"failed: {error}")
+            raise
         return _solution(on_rig, method.name, seed, current)
 
 
