@@ -169,10 +169,19 @@ def test_units_turn_limits_and_values(unit_v, low, high):
     rig = one_terminal(millivolts, unit_v=unit_v)
     terminal = rig.terminals[0]
     assert (terminal.low_v, terminal.high_v) == pytest.approx((low, high), abs=1e-12)
-    # Its own ends can be played: rounding on the way through the unit is no violation.
     rig.play([[terminal.low_v, terminal.high_v, 0.3]])
     assert millivolts() == pytest.approx(0.3 / unit_v)
     assert rig.held_voltage == pytest.approx([0.3])
+
+
+def test_rounding_on_the_way_through_a_unit_is_no_violation():
+    tenths = manual(vals=qcodes.validators.Numbers(-6, 6))
+    rig = one_terminal(tenths, unit_v=0.1)
+    ends = [rig.terminals[0].low_v, rig.terminals[0].high_v]
+    assert ends[1] / 0.1 > 6  # what the parameter would refuse
+    arrived = log_sets(tenths)
+    rig.play([ends])
+    assert arrived == [-6, 6]
 
 
 def test_limits_and_steps_of_a_delegates_source_count_in_their_own_unit():
@@ -274,6 +283,15 @@ def test_what_scpi_calls_infinite_is_clipped(dac, meter):
     rig = QcodesRig(sources(dac), [Meter("o", meter.current, 1e9, range_na=50.0)], rate=RATE)
     meter.query = "OVER?"
     assert (np.abs(rig.play(np.zeros((3, 2)))) >= rig.current_range_na).all()
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [(9.9e37, np.inf), (-9.9e37, -np.inf), (9.91e37, np.nan)]
+)
+def test_numbers_that_scpi_reserves(said, read):
+    reader = manual("reader", value=said)
+    rig = QcodesRig([Source("e", manual(), -1, 1)], [Meter("o", reader, 2.0)], rate=RATE)
+    np.testing.assert_array_equal(rig.play([[0.0]]), [[read]])
 
 
 def test_late_steps_are_counted_in_real_time(monkeypatch):
