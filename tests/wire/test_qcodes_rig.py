@@ -263,6 +263,26 @@ def test_after_a_lost_reading_the_guard_still_takes_it_to_0_v(dac, meter):
     np.testing.assert_array_equal(volts(dac), 0)
 
 
+def test_a_meter_that_stays_dead_does_not_keep_the_voltage_on(dac, meter):
+    queries = []
+    dead = qcodes.Parameter("dead", get_cmd=lambda: queries.append(1) or meter.ask(meter.query))
+    rig = QcodesRig(
+        sources(dac), [Meter("o", meter.current, 1e9), Meter("p", dead, 1e9)], rate=RATE
+    )
+
+    def unplugged(guard):
+        guard.ramp_to([0.3, -0.2, 0.1])
+        meter.query = "LOST?"
+        queries.clear()
+        guard.ramp_to([0.5, 0.5, 0.5])
+
+    with pytest.raises(InstrumentError), Guard(rig, slew_v_per_s=100.0) as guard:
+        unplugged(guard)
+    np.testing.assert_array_equal(volts(dac), 0)
+    # Asked once on the way of several steps, and no more.
+    assert len(queries) == 1
+
+
 def test_unreadable_sources_are_known_to_half_a_step_after_a_failure():
     sent = []
 
