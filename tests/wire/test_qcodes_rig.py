@@ -169,10 +169,19 @@ def test_units_turn_limits_and_values(unit_v, low, high):
     rig = one_terminal(millivolts, unit_v=unit_v)
     terminal = rig.terminals[0]
     assert (terminal.low_v, terminal.high_v) == pytest.approx((low, high), abs=1e-12)
-    # Its own ends can be played: rounding on the way through the unit is no violation.
     rig.play([[terminal.low_v, terminal.high_v, 0.3]])
     assert millivolts() == pytest.approx(0.3 / unit_v)
     assert rig.held_voltage == pytest.approx([0.3])
+
+
+def test_rounding_on_the_way_through_a_unit_is_no_violation():
+    tenths = manual(vals=qcodes.validators.Numbers(-6, 6))
+    rig = one_terminal(tenths, unit_v=0.1)
+    ends = [rig.terminals[0].low_v, rig.terminals[0].high_v]
+    assert ends[1] / 0.1 > 6  # what the parameter would refuse
+    arrived = log_sets(tenths)
+    rig.play([ends])
+    assert arrived == [-6, 6]
 
 
 def test_limits_and_steps_of_a_delegates_source_count_in_their_own_unit():
@@ -254,6 +263,26 @@ def test_after_a_lost_reading_the_guard_still_takes_it_to_0_v(dac, meter):
     np.testing.assert_array_equal(volts(dac), 0)
 
 
+def test_a_meter_that_stays_dead_does_not_keep_the_voltage_on(dac, meter):
+    queries = []
+    dead = qcodes.Parameter("dead", get_cmd=lambda: queries.append(1) or meter.ask(meter.query))
+    rig = QcodesRig(
+        sources(dac), [Meter("o", meter.current, 1e9), Meter("p", dead, 1e9)], rate=RATE
+    )
+
+    def unplugged(guard):
+        guard.ramp_to([0.3, -0.2, 0.1])
+        meter.query = "LOST?"
+        queries.clear()
+        guard.ramp_to([0.5, 0.5, 0.5])
+
+    with pytest.raises(InstrumentError), Guard(rig, slew_v_per_s=100.0) as guard:
+        unplugged(guard)
+    np.testing.assert_array_equal(volts(dac), 0)
+    # Asked once on the way of several steps, and no more.
+    assert len(queries) == 1
+
+
 def test_unreadable_sources_are_known_to_half_a_step_after_a_failure():
     sent = []
 
@@ -274,6 +303,15 @@ def test_what_scpi_calls_infinite_is_clipped(dac, meter):
     rig = QcodesRig(sources(dac), [Meter("o", meter.current, 1e9, range_na=50.0)], rate=RATE)
     meter.query = "OVER?"
     assert (np.abs(rig.play(np.zeros((3, 2)))) >= rig.current_range_na).all()
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [(9.9e37, np.inf), (-9.9e37, -np.inf), (9.91e37, np.nan)]
+)
+def test_numbers_that_scpi_reserves(said, read):
+    reader = manual("reader", value=said)
+    rig = QcodesRig([Source("e", manual(), -1, 1)], [Meter("o", reader, 2.0)], rate=RATE)
+    np.testing.assert_array_equal(rig.play([[0.0]]), [[read]])
 
 
 def test_late_steps_are_counted_in_real_time(monkeypatch):

@@ -162,7 +162,8 @@ class QcodesRig:
         self._range = np.array([_own_range(s) for s in self._sources])
         self._terminals = tuple(map(_terminal, self._sources, self._range))
         began = time.perf_counter()
-        self._read()
+        for meter in self._meters:
+            _current(meter)
         self._clock = StepClock(1 / self._rate, reading_s=time.perf_counter() - began)
 
     @property
@@ -231,16 +232,29 @@ class QcodesRig:
             If a parameter's own stepping makes a step take more than twice its
             time, on any way but the one to 0 V; before anything is set.
         InstrumentError
-            If an instrument fails; `held_voltage` is right then.
+            If an instrument fails; `held_voltage` is right then. On the way to 0 V
+            a meter that fails gives NaN and holds nothing up.
         """
         asked = self._numbers(check_waveform(self._terminals, voltage))
-        self._require_time(asked)
-        recording = np.empty((len(self._meters), asked.shape[1]))
+        path = np.column_stack([self._held, asked])
+        home = goes_home(path)
+        if not home:  # That way takes as long as it takes.
+            self._require_time(path)
+        recording = np.full((len(self._meters), asked.shape[1]), np.nan)
+        silent: set[int] = set()
         for k in range(asked.shape[1]):
             self._clock.begin()
             self._set(asked[:, k])
             self._clock.wait_to_read()
-            recording[:, k] = self._read()
+            for m, meter in enumerate(self._meters):
+                if m not in silent:
+                    try:
+                        recording[m, k] = _current(meter)
+                    except InstrumentError:
+                        if not home:
+                            raise
+                        # Asked once a block: a timeout a step would keep the voltage on for long.
+                        silent.add(m)
             self._clock.end()
         return recording
 
@@ -291,11 +305,8 @@ class QcodesRig:
                     )
         return np.asarray(number)
 
-    def _require_time(self, number: FloatArray) -> None:
+    def _require_time(self, path: FloatArray) -> None:
         """Refuse steps that the parameters' own walks would make far too long."""
-        path = np.column_stack([self._held, number])
-        if goes_home(path):
-            return  # Nothing may hold up the way to 0 V: it takes as long as it takes.
         parameters = [s.parameter for s in self._sources]
         n_sets, seconds = walks(parameters, path)
         if seconds.max(initial=0.0) * self._rate <= _LATEST:
@@ -322,8 +333,10 @@ class QcodesRig:
                 raise
             self._sent[i] = self._held[i] = number[i]
 
-    def _read(self) -> FloatArray:
-        return np.array([read_number(m.parameter) * m.na_per_unit for m in self._meters])
+
+def _current(meter: Meter) -> float:
+    """What a meter reads, nA."""
+    return read_number(meter.parameter) * meter.na_per_unit
 
 
 def _at_opening(source: Source) -> float:
