@@ -120,11 +120,15 @@ class Tasks:
 
     def start(self) -> None:
         """The outputs, which wait for the trigger; then the inputs, which give it."""
-        self._started = True
         with self._connection.doing("starting the outputs"):
             self._outputs.start()
-        with self._connection.doing("starting the inputs"):
-            self._inputs.start()
+        self._started = True
+        try:
+            with self._connection.doing("starting the inputs"):
+                self._inputs.start()
+        except RefusedError:
+            self._started = False  # no clock: not a sample was put out
+            raise
 
     def read(self, n_samples: int) -> FloatArray:
         """The next (n_inputs, n_samples) V; waits until they are recorded."""
