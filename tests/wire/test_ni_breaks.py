@@ -98,7 +98,7 @@ BREAKS = {
         "starting the inputs: the connection",
     ),
     "an answer that is lost, of a read": (
-        {"lose": {"ReadAnalogF64": 5}},
+        {"lose": {"ReadAnalogF64": 3}},
         "reading the inputs: the connection",
     ),
     "an answer that comes too late": (
@@ -116,7 +116,7 @@ BREAKS = {
 def test_after_a_break_the_voltage_held_is_known(server, case):
     faults, says = BREAKS[case]
     voltage = some_waveform(10_000)
-    with rig_on(server, timeout_s=1.0, buffer_s=0.1) as rig:
+    with rig_on(server, timeout_s=1.0) as rig:
         server.faults = Faults(**faults)
         with pytest.raises(InstrumentError, match=says) as caught:
             rig.play(voltage)
@@ -336,7 +336,14 @@ def kill_a_run(server: Server, record: Path, *, watchdog_s: float = 0.0) -> tupl
     return last, n
 
 
-@pytest.mark.parametrize("how", ["counted", "read back", "middle"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "counted",
+        pytest.param("read back", marks=pytest.mark.slow),
+        pytest.param("middle", marks=pytest.mark.slow),
+    ],
+)
 def test_after_kill_another_process_finds_what_is_held(server, tmp_path, how):
     last, n_before = kill_a_run(server, tmp_path / "record")
     with rig_on(server, readback=how == "read back") as rig:

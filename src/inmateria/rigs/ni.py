@@ -147,10 +147,12 @@ class NIRig:
     def held_voltage(self) -> FloatArray:
         """What the terminals hold, (n_terminals,) V.
 
-        After a stream that broke off, the instrument is asked, for `reconnect_s` if the
+        While a stream is open, the last sample recorded. After one that broke off, the instrument is asked, for `reconnect_s` if the
         connection is lost. As long as nobody answers: the last sample written, because an
         instrument plays what it was given; `describe()` says so.
         """
+        if self._playing is not None:
+            return self._playing[1].now
         if self._broken is not None and time.monotonic() - self._given_up > self._reconnect:
             self._settle(patience_s=self._reconnect)
         return self._held.voltage.copy()
@@ -195,7 +197,8 @@ class NIRig:
         ------
         ShapeError, NotFiniteError, InstrumentError
             What was playing is stopped where it is; `held_voltage` then says where. To close the
-            iterator does the same.
+            iterator does the same, and so does another stream that begins before all recordings
+            were taken.
         """
         self._get_ready()
         written = WrittenVoltage(self._held.voltage)
@@ -219,11 +222,8 @@ class NIRig:
             for volts in stream.run(source):
                 yield volts * self._na_per_v[:, None]
         except BaseException:
-            if self._playing is not None:
-                self._broken, self._playing = self._playing, None
-                self._tasks = self._new_tasks()
-                self._held = Held(written.last, ni_held.WRITTEN_LAST)
-                self._settle(patience_s=0.0)
+            if self._playing is not None and self._playing[1] is written:
+                self._break_off()
             raise
 
     def recover(self, last: LastVoltages, *, n_before: int | None = None) -> FloatArray:
@@ -356,13 +356,11 @@ class NIRig:
 
     def _get_ready(self) -> None:
         """Raises if what the terminals hold is not what whoever plays now takes it to be."""
-        if self._playing is not None:
-            raise InstrumentError(
-                "a stream of this rig is still open; take all its recordings, or close it first"
-            )
         if self._left_over is not None:
             raise self._left_over
-        told = self._held
+        told = Held(self.held_voltage, "") if self._playing is not None else self._held
+        if self._playing is not None:  # nobody took all its recordings, nor closed it
+            self._break_off()
         if self._broken is not None:
             self._settle(patience_s=self._reconnect)
             if self._broken is not None:
@@ -383,6 +381,13 @@ class NIRig:
         assert self._playing is not None
         self._held = Held(self._playing[1].last, ni_held.PLAYED)
         self._playing = None
+
+    def _break_off(self) -> None:
+        assert self._playing is not None
+        self._broken, self._playing = self._playing, None
+        self._tasks = self._new_tasks()
+        self._held = Held(self._broken[1].last, ni_held.WRITTEN_LAST)
+        self._settle(patience_s=0.0)
 
     def _settle(self, *, patience_s: float) -> None:
         """Ask what the terminals hold after a break, as long as patience lasts."""

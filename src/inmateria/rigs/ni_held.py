@@ -92,8 +92,9 @@ def after_death(
 ) -> Held:
     """The same for what another process left running on a server.
 
-    Without `n_before`, the samples of its stream before `last.in_flight`, a count alone
-    cannot tell whether the last block had been written when the process died.
+    Without `n_before` (or an attribute of `last` of that name), the samples of its stream
+    before `last.in_flight`, a count alone cannot tell whether the last block had been written
+    when the process died.
 
     Raises
     ------
@@ -107,6 +108,8 @@ def after_death(
     clear_task(connection, watchdog)
     written = WrittenVoltage(np.asarray(last.held, dtype=np.float64))
     written.offer(np.asarray(last.in_flight, dtype=np.float64))
+    if n_before is None:
+        n_before = getattr(last, "n_before", None)
     if count:  # of 0 samples none came before
         count = None if n_before is None else count - n_before
     return _held(connection, outputs, count, written, expired=expired)

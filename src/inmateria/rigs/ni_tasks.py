@@ -115,6 +115,7 @@ class Tasks:
 
     def write(self, voltage: FloatArray) -> None:
         """(n_terminals, n) V into the outputs' buffer; waits until there is room."""
+        self._raise_if_ended()
         with self._connection.doing("writing to the outputs"):
             self._writer.write_many_sample(np.ascontiguousarray(voltage), timeout=self._timeout)
 
@@ -132,6 +133,7 @@ class Tasks:
 
     def read(self, n_samples: int) -> FloatArray:
         """The next (n_inputs, n_samples) V; waits until they are recorded."""
+        self._raise_if_ended()
         voltage = np.empty((self._n_inputs, n_samples))
         if n_samples:
             with self._connection.doing("reading the inputs"):
@@ -223,6 +225,13 @@ class Tasks:
         self._reader = readers.AnalogMultiChannelReader(self._inputs.in_stream)
         # The shapes are ours; to have them verified costs a question to the server each time.
         self._writer.verify_array_shape = self._reader.verify_array_shape = False
+
+    def _raise_if_ended(self) -> None:
+        if not self.are_set_up:
+            raise InstrumentError(
+                "this stream was ended where it was, because another one began; "
+                "take all recordings of one before the next"
+            )
 
     def _stop_clock(self) -> None:
         if self._inputs is None:
