@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inmateria.errors import (
+    ComplianceError,
+    InstrumentError,
     ParameterError,
     ParkingError,
     ShapeError,
@@ -203,35 +205,103 @@ def test_a_signal_outside_play_stops_at_once(number):
 
 
 class Ringing(Bench):
-    """Raises a signal in the midst of its n-th call."""
+    """Raises signals in the midst of its n-th call."""
 
-    def __init__(self, nth: int) -> None:
+    def __init__(self, nth: int, *signals: signal.Signals) -> None:
         super().__init__()
         self.nth = nth
+        self.signals = signals or (signal.SIGINT,)
         self.finished = 0
 
     def play(self, voltage):
         recording = super().play(voltage)
         if self.calls == self.nth:
-            signal.raise_signal(signal.SIGINT)
+            for number in self.signals:
+                signal.raise_signal(number)
         self.finished += 1
         return recording
 
 
-def test_a_signal_in_a_block_waits_for_its_end_and_no_longer():
-    rig = Ringing(nth=3)
+@pytest.mark.parametrize(
+    ("signals", "blocks"),
+    [
+        # A wish: all ten blocks of the measurement that runs are played.
+        ([signal.SIGINT], 10),
+        # An order: the block that runs is the last one.
+        ([signal.SIGINT, signal.SIGINT], 2),
+        ([signal.SIGTERM], 2),
+        ([signal.SIGHUP], 2),
+        ([signal.SIGINT, signal.SIGTERM], 2),
+    ],
+)
+def test_a_first_ctrl_c_ends_the_measurement_and_a_second_one_the_block(signals, blocks):
+    rig = Ringing(3, *signals)
+    said = []
 
     def session():
-        with Guard(rig, block_s=0.01) as guard:
+        with Guard(rig, block_s=0.01, notice=said.append) as guard:
             guard.ramp_to([1, 0, 0])  # 50 samples: one call
             guard.play(np.tile([[1.0], [0.0], [0.0]], 1000))
 
-    with pytest.raises(StoppedError):
+    with pytest.raises(StoppedError, match=signals[0].name):
         session()
-    # Two blocks of the ten, then one for the way home; none was torn.
-    assert rig.calls == rig.finished == 4
-    assert rig.sent.shape[1] == 50 + 2 * 100 + 50
+    # Then one block for the way home; none was torn.
+    assert rig.calls == rig.finished == 1 + blocks + 1
+    assert rig.sent.shape[1] == 50 + blocks * 100 + 50
     assert rig.sent[:, -1].tolist() == [0, 0, 0]
+    assert [line.split(";")[1].strip() for line in said] == ["Ctrl-C again parks at once"] * (
+        signals[0] == signal.SIGINT
+    )
+
+
+def test_what_is_too_much_current_parks_at_once_and_says_where():
+    bench = Bench()  # its reading is the voltage of the first terminal
+    guard = Guard(bench, block_s=0.01, compliance_na=0.5)
+    wave = np.zeros((3, 1000))
+    wave[0] = np.linspace(0, 0.9, 1000)
+    with pytest.raises(
+        ComplianceError, match=r"x carried 0\.5\d+ nA, compliance 0\.5 nA, at a 0\.5"
+    ):
+        guard.play(wave)
+    # 0.5 V is passed at sample 555: the block around it is the last, then it is taken home.
+    assert bench.sent[0].max() == pytest.approx(wave[0, 599])
+    assert bench.sent[:, -1].tolist() == [0, 0, 0]
+    assert (bench.steps_v <= STEP).all()
+    guard.play(wave[:, :500])  # and the guard works on
+
+
+def test_a_compliance_that_readings_cannot_show_is_refused():
+    with pytest.raises(ParameterError, match="readings end at 400 nA"):
+        Guard(SimulatedRig(Ohmic()), compliance_na=500.0)
+    # What clips is at the end of the readings, and is seen.
+    with pytest.raises(ComplianceError), Guard(SimulatedRig(Clipping()), compliance_na=399) as g:
+        g.ramp_to([1, 1, 1])
+
+
+class Clipping(Ohmic):
+    conductance = 100 * Ohmic.conductance
+
+
+def test_a_reading_that_is_no_number_parks():
+    class Broken(Bench):
+        def play(self, voltage):
+            reading = super().play(voltage)
+            return np.where(reading > 0.3, np.nan, reading)
+
+    bench = Broken()
+    with pytest.raises(InstrumentError, match="output x read nan"):
+        Guard(bench).ramp_to([0.5, 0, 0])
+    assert bench.sent[:, -1].tolist() == [0, 0, 0]
+
+
+def test_settling_is_waited_for_after_a_ramp():
+    bench = Bench()
+    guard = Guard(bench, settle_s=0.01)
+    guard.ramp_to([0.2, 0, 0])  # 10 samples at 200 V/s
+    assert bench.sent.shape[1] == 10 + 100
+    assert (bench.sent[0, 10:] == 0.2).all()
+    guard.ramp_to([0.2, 0, 0])
+    assert bench.sent.shape[1] == 110
 
 
 def test_a_signal_while_parking_waits_until_it_is_parked():
@@ -294,3 +364,13 @@ def test_parking_that_fails_names_both_errors():
     assert isinstance(caught.value.__cause__, OSError)
     assert isinstance(caught.value.__cause__.__context__, ZeroDivisionError)
     assert "a at 0.5 V" in str(caught.value)
+
+
+def test_a_guard_entered_twice_gives_the_signals_back_at_the_end():
+    before = signal.getsignal(signal.SIGTERM)
+    guard = Guard(Bench())
+    with guard:
+        with guard:
+            guard.ramp_to([0.1, 0, 0])
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -3,53 +3,45 @@
 Everything is checked before a sample leaves. As a context manager a guard turns
 INT, TERM and HUP into `StoppedError` and takes the rig to 0 V whatever happens.
 
-Waveforms go out in blocks. A signal that arrives while the guard's own code (or
-the rig's, called from it) is running waits for the end of the block, so that the
-guard always knows which voltage the terminals hold.
+Waveforms go out in blocks, each on the disk (`record`) before it is on the wire. A signal
+that arrives while the guard's own code (or the rig's, called from it) is running waits, so
+that the guard always knows which voltage the terminals hold.
 """
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Mapping
 from types import FrameType, TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from inmateria.devices.device import (
-    FloatArray,
-    Terminal,
-    check_voltage,
-    terminal_index,
-    with_ranges,
-)
+from inmateria.devices.device import FloatArray, Terminal, check_voltage
 from inmateria.errors import (
+    ComplianceError,
+    InstrumentError,
     ParameterError,
     ParkingError,
     ShapeError,
-    SlewLimitError,
-    StoppedError,
-    VoltageLimitError,
+    StorageError,
 )
-from inmateria.rigs.rig import Rig, check_waveform
-from inmateria.signals.waveforms import SLEW_ROUNDING, Waveform, ramp
-
-# A limit in single precision is off by this much at most; what leaves is cut to the limit.
-_LIMIT_ROUNDING_V = 1e-6
-_STEP_ROUNDING_V = 1e-12
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from inmateria.rigs.flight import Flight
+from inmateria.rigs.limits import allowed_waveform, narrowed
+from inmateria.rigs.rig import KnowsItsVoltage, Rig, StreamingRig
+from inmateria.rigs.stop_requests import StopRequests
+from inmateria.signals.waveforms import Waveform, ramp
 
 
-@runtime_checkable
-class KnowsItsVoltage(Protocol):
-    """A rig that can say what its terminals hold, even after a failed call."""
+class Record(Protocol):
+    """Where voltages are written down before they leave: `VoltageRecord`."""
 
-    @property
-    def held_voltage(self) -> FloatArray:
-        """(n_terminals,) V."""
+    def about_to_play(self, held: FloatArray, in_flight: FloatArray, *, before: int = 0) -> None:
+        """(n,) V that is certain, and (n, m) V that may follow."""
+
+    def holds(self, held: FloatArray) -> None:
+        """(n,) V, and nothing on its way."""
 
 
 class Guard:
@@ -64,8 +56,16 @@ class Guard:
     slew_v_per_s : float
         Fastest change of any terminal, V/s.
     block_s : float
-        Longest stretch handed to the rig at once, s: how long a signal may
+        Longest stretch handed to the rig at once, s: how long an urgent stop may
         have to wait.
+    settle_s : float
+        How long `ramp_to` waits at its end, s.
+    compliance_na : float, optional
+        Current of any output, either way, beyond which the rig is parked at once, nA.
+    record : VoltageRecord, optional
+        Has the voltages of a block before the rig has them.
+    notice : callable, optional
+        Told in a line what a first Ctrl-C will do.
 
     Raises
     ------
@@ -74,6 +74,8 @@ class Guard:
     VoltageLimitError
         If a limit is wider than the terminal's range, or excludes 0 V, where
         the rig has to end.
+    ParameterError
+        If a number is not positive, or the chain cannot tell the compliance.
 
     Notes
     -----
@@ -90,26 +92,41 @@ class Guard:
         limits: Mapping[str, tuple[float, float]] | None = None,
         slew_v_per_s: float = 200.0,
         block_s: float = 0.25,
+        settle_s: float = 0.0,
+        compliance_na: float | None = None,
+        record: Record | None = None,
+        notice: Callable[[str], None] | None = None,
     ) -> None:
         positive = (
             ("the rig's rate", rig.rate, "Hz"),
             ("slew_v_per_s", slew_v_per_s, "V/s"),
             ("block_s", block_s, "s"),
+            ("compliance_na", 1.0 if compliance_na is None else compliance_na, "nA"),
         )
         for name, value, unit in positive:
             if not (np.isfinite(value) and value > 0):
                 raise ParameterError(f"{name} = {value} {unit}; give a number above zero")
+        if not (np.isfinite(settle_s) and settle_s >= 0):
+            raise ParameterError(f"settle_s = {settle_s} s; give zero or more")
+        if compliance_na is not None and compliance_na > rig.current_range_na:
+            raise ParameterError(
+                f"compliance_na = {compliance_na:g} nA cannot be told: readings end at "
+                f"{rig.current_range_na:g} nA; give that or less"
+            )
         self._rig = rig
-        self._terminals = _narrowed(rig.terminals, limits or {})
+        self._terminals = narrowed(rig.terminals, limits or {})
         self._slew = float(slew_v_per_s)
         self._block = max(1, round(block_s * rig.rate))
-        self._last = np.zeros(len(self._terminals))
+        self._settle = np.zeros((len(self._terminals), round(settle_s * rig.rate)))
+        self._compliance = compliance_na
+        self._record = record
+        held = np.zeros(len(self._terminals))
         if isinstance(rig, KnowsItsVoltage):
-            self._last = np.array(rig.held_voltage)
-        self._in_flight: FloatArray | None = None
-        self._n_played = 0
-        self._stop: signal.Signals | None = None
-        self._previous: dict[signal.Signals, Any] = {}
+            held = np.array(rig.held_voltage)
+        self._flight = Flight(held)
+        if record is not None:
+            record.holds(held)
+        self._stops = StopRequests(_within_a_guard, notice=notice)
 
     @property
     def terminals(self) -> tuple[Terminal, ...]:
@@ -148,16 +165,16 @@ class Guard:
         After a call that failed half-way: what the rig says it holds, else the
         middle of what it may hold.
         """
-        if self._in_flight is None:
-            return self._last.copy()
+        if self._flight.landed:
+            return self._flight.held.copy()
         if isinstance(self._rig, KnowsItsVoltage):
             return np.array(self._rig.held_voltage)
-        return np.asarray((self._in_flight.min(axis=1) + self._in_flight.max(axis=1)) / 2)
+        return self._flight.middle
 
     @property
     def played_s(self) -> float:
         """Time that the rig has played through this guard, ramps included, s."""
-        return self._n_played / self.rate
+        return self._flight.played / self.rate
 
     def describe(self) -> dict[str, Any]:
         """The rig's description, with the limits under ``"guard"``."""
@@ -166,6 +183,7 @@ class Guard:
             "guard": {
                 "limits_v": {t.name: [t.low_v, t.high_v] for t in self._terminals},
                 "slew_v_per_s": self._slew,
+                **({} if self._compliance is None else {"compliance_na": self._compliance}),
             },
         }
 
@@ -186,10 +204,17 @@ class Guard:
             Before anything is sent.
         ParameterError
             If a Waveform was made for another rate; nothing is sent.
+        ComplianceError
+            If a current exceeded the compliance; the rig is parked.
+        InstrumentError
+            If a reading is not a number; the rig is parked.
+        StorageError
+            If the record could not be written; what was not written down was not sent.
         StoppedError
-            If a signal asked to stop; at most one more block was played.
+            If a signal asked to stop: after the waveform on a first Ctrl-C, after the
+            block that runs on a second one, on TERM and on HUP.
         """
-        self._raise_if_stopped()
+        self._stops.raise_if_asked()
         if isinstance(voltage, Waveform):
             if voltage.rate != self.rate:
                 raise ParameterError(
@@ -197,12 +222,19 @@ class Guard:
                     "make it for the rig's rate"
                 )
             voltage = voltage.voltage
-        recording = self._send(self._checked(voltage), stoppable=True)
-        self._raise_if_stopped()
+        checked = allowed_waveform(
+            self._terminals,
+            voltage,
+            before=self.last_voltage,
+            rate=self.rate,
+            slew_v_per_s=self._slew,
+        )
+        recording = self._send(checked, going_home=False)
+        self._stops.raise_if_asked()
         return recording
 
     def ramp_to(self, voltage: ArrayLike) -> FloatArray:
-        """Go to a voltage as fast as the slew limit allows.
+        """Go to a voltage as fast as the slew limit allows, and wait `settle_s` there.
 
         Parameters
         ----------
@@ -219,7 +251,10 @@ class Guard:
                 f"target has shape {target.shape}; give one voltage a terminal "
                 f"({len(self._terminals)},)"
             )
-        return self.play(self._way_to(target))
+        way = self._way_to(target)
+        if way.shape[1]:
+            way = np.column_stack([way, target[:, None] + self._settle])
+        return self.play(way)
 
     def park(self) -> FloatArray:
         """Take the rig to 0 V; a signal waits until it is there.
@@ -240,9 +275,12 @@ class Guard:
         try:
             # From outside the limits (a rig handed over there) there is no way but through.
             way = self._way_to(home)
-            if self._in_flight is not None and way.shape[1] == 0:
-                way = home[:, None]
-            return self._send(way, stoppable=False)
+            if not self._flight.landed:
+                if way.shape[1] == 0:
+                    way = home[:, None]
+                if isinstance(self._rig, KnowsItsVoltage):
+                    self._flight.lands(here)
+            return self._send(way, going_home=True)
         except Exception as error:
             held = ", ".join(
                 f"{t.name} at {v:.4g} V" for t, v in zip(self._terminals, here, strict=True) if v
@@ -254,11 +292,7 @@ class Guard:
 
     def __enter__(self) -> Self:
         """Take over INT, TERM and HUP, in the main thread."""
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                # What the parent told us to ignore (nohup) stays ignored.
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._previous[number] = signal.signal(number, self._on_signal)
+        self._stops.take_over()
         return self
 
     def __exit__(
@@ -271,100 +305,105 @@ class Guard:
         try:
             self.park()
         finally:
-            for number, handler in self._previous.items():
-                signal.signal(number, handler)
-            self._previous.clear()
-            pending, self._stop = self._stop, None
+            pending = self._stops.give_back()
         if error is None and pending is not None:
-            raise _stopped(pending)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop = signal.Signals(number)
-        # Called from a guard's own code, however deep: that code raises when it is safe.
-        while frame is not None:
-            if frame.f_globals is globals():
-                return
-            frame = frame.f_back
-        self._raise_if_stopped()
-
-    def _raise_if_stopped(self) -> None:
-        if self._stop is not None:
-            number, self._stop = self._stop, None
-            raise _stopped(number)
+            raise pending
 
     def _way_to(self, target: FloatArray) -> FloatArray:
         return ramp(self.last_voltage, target, rate=self.rate, slew_v_per_s=self._slew)
 
-    def _send(self, voltage: FloatArray, *, stoppable: bool) -> FloatArray:
-        """Play checked voltages block by block."""
+    def _send(self, voltage: FloatArray, *, going_home: bool) -> FloatArray:
+        """Play checked voltages; on the way home nothing is a reason to stop."""
         voltage.setflags(write=False)  # what was checked is what leaves
         recorded = [np.empty((len(self.outputs), 0))]
-        for first in range(0, voltage.shape[1], self._block):
-            if stoppable and first > 0:
-                self._raise_if_stopped()
-            block = voltage[:, first : first + self._block]
-            # Where the terminals may be if this block, or one before it, was cut short.
-            possible = self._last[:, None] if self._in_flight is None else self._in_flight
-            self._in_flight = np.column_stack([possible, block])
-            reading = np.asarray(self._rig.play(block))
-            self._last, self._in_flight = block[:, -1].copy(), None
-            self._n_played += block.shape[1]
-            due = (len(self.outputs), block.shape[1])
-            if reading.shape == due:
-                recorded.append(reading)
-            elif stoppable:
-                raise ShapeError(
-                    f"the rig returned a recording of shape {reading.shape} where {due} (outputs, "
-                    "samples) was due; check the rig's outputs and rate"
-                )
-            # Else it is on its way to 0 V, and what it records there is of no importance.
+        wrong: Exception | None = None
+        played = self._played(self._handed_out(voltage, going_home), voltage.shape[1])
+        try:
+            with contextlib.closing(played):
+                for reading in played:
+                    block = self._flight.arrives()
+                    wrong = self._wrong_with(reading, block)
+                    if going_home:
+                        continue  # what it records on its way to 0 V is of no importance
+                    recorded.append(reading)
+                    if wrong is not None or self._stops.urgent:
+                        break
+        finally:
+            self._flight.fails()
+        if self._record is not None and self._flight.landed and voltage.shape[1]:
+            with contextlib.suppress(StorageError) if going_home else contextlib.nullcontext():
+                self._record.holds(self._flight.held)
+        if wrong is not None and not going_home:
+            if not isinstance(wrong, ShapeError):
+                self.park()
+            raise wrong
         return np.concatenate(recorded, axis=1)
 
-    def _checked(self, voltage: ArrayLike) -> FloatArray:
-        """A private copy of a waveform that may be played."""
-        array = check_waveform(self._terminals, voltage)
-        for terminal, row in zip(self._terminals, array, strict=True):
-            excess = np.maximum(terminal.low_v - row, row - terminal.high_v)
-            if excess.max(initial=0.0) > _LIMIT_ROUNDING_V:
-                worst = int(excess.argmax())
-                raise VoltageLimitError(
-                    f"terminal {terminal.name} would see {row[worst]:.6g} V at sample {worst}, "
-                    f"outside {terminal.low_v:g} V to {terminal.high_v:g} V; "
-                    "keep the waveform inside"
+    def _handed_out(
+        self, voltage: FloatArray, going_home: bool
+    ) -> Generator[FloatArray, None, None]:
+        """Blocks of a waveform, each written down before it leaves."""
+        start = self._flight.played
+        for first in range(0, voltage.shape[1], self._block):
+            if first > 0 and self._stops.urgent and not going_home:
+                return
+            block = voltage[:, first : first + self._block]
+            self._flight.leaves(block)
+            if self._record is not None:
+                held, possible = self._flight.held, self._flight.possible
+                try:
+                    self._record.about_to_play(held, possible, before=self._flight.played - start)
+                except StorageError:
+                    if not going_home:
+                        self._flight.stays()
+                        raise
+            yield block
+
+    def _played(
+        self, blocks: Iterable[FloatArray], n_samples: int
+    ) -> Generator[FloatArray, None, None]:
+        """Recordings of blocks, (n_outputs, n_k) nA, in order."""
+        if n_samples and isinstance(self._rig, StreamingRig):
+            with contextlib.closing(self._rig.stream(blocks, n_samples)) as readings:
+                for reading in readings:
+                    yield np.asarray(reading)
+        else:
+            for block in blocks:
+                yield np.asarray(self._rig.play(block))
+
+    def _wrong_with(self, reading: FloatArray, block: FloatArray) -> Exception | None:
+        """Why nothing more may be played after a reading."""
+        due = (len(self.outputs), block.shape[1])
+        if reading.shape != due:
+            return ShapeError(
+                f"the rig returned a recording of shape {reading.shape} where {due} (outputs, "
+                "samples) was due; check the rig's outputs and rate"
+            )
+        for name, row in zip(self.outputs, reading, strict=True):
+            if np.isnan(row).any():
+                return InstrumentError(
+                    f"output {name} read {row[np.isnan(row)][0]} at sample "
+                    f"{int(np.isnan(row).argmax())} of a block, which is no current; the rig was "
+                    "taken to 0 V, check the instrument"
                 )
-            np.clip(row, terminal.low_v, terminal.high_v, out=row)
-        steps = np.abs(np.diff(array, axis=1, prepend=self.last_voltage[:, None]))
-        allowed = self._slew / self.rate * (1 + SLEW_ROUNDING) + _STEP_ROUNDING_V
-        if steps.size and steps.max() > allowed:
-            i, k = np.unravel_index(int(steps.argmax()), steps.shape)
-            before = "from the voltage held before" if k == 0 else f"at sample {k}"
-            raise SlewLimitError(
-                f"terminal {self._terminals[i].name} would step by {steps[i, k]:.4g} V {before}, "
-                f"{steps[i, k] * self.rate:.4g} V/s, above {self._slew:g} V/s; "
-                "ramp_to the first point, or ramp more slowly"
-            )
-        return array
+            if self._compliance is not None and (np.abs(row) >= self._compliance).any():
+                worst = int(np.abs(row).argmax())
+                held = ", ".join(
+                    f"{t.name} {v:.3g} V"
+                    for t, v in zip(self._terminals, block[:, worst], strict=True)
+                )
+                return ComplianceError(
+                    f"output {name} carried {row[worst]:.4g} nA, compliance {self._compliance:g} "
+                    f"nA, at {held}; the rig was taken to 0 V, keep away from there or raise "
+                    "compliance_na"
+                )
+        return None
 
 
-def _narrowed(
-    terminals: tuple[Terminal, ...], limits: Mapping[str, tuple[float, float]]
-) -> tuple[Terminal, ...]:
-    for name, (low, high) in limits.items():
-        terminal = terminals[terminal_index(terminals, name)]
-        if low < terminal.low_v or high > terminal.high_v:
-            raise VoltageLimitError(
-                f"limit {low:g} V to {high:g} V for terminal {name} is wider than its range "
-                f"{terminal.low_v:g} V to {terminal.high_v:g} V; a guard can only narrow it"
-            )
-    narrowed = with_ranges(terminals, limits)
-    for terminal in narrowed:
-        if terminal.low_v > 0 or terminal.high_v < 0:
-            raise VoltageLimitError(
-                f"terminal {terminal.name} may not go to 0 V (range {terminal.low_v:g} V to "
-                f"{terminal.high_v:g} V), where a rig has to end; give limits that include 0 V"
-            )
-    return narrowed
-
-
-def _stopped(number: signal.Signals) -> StoppedError:
-    return StoppedError(f"stopped by {number.name}; the guard takes the rig to 0 V")
+def _within_a_guard(frame: FrameType | None) -> bool:
+    """Whether a guard's own code is at work, however deep below it the signal fell."""
+    while frame is not None:
+        if frame.f_globals is globals():
+            return True
+        frame = frame.f_back
+    return False

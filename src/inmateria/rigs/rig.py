@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -45,6 +46,31 @@ class Rig(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Device and instrument chain as plain JSON values."""
+
+
+@runtime_checkable
+class KnowsItsVoltage(Protocol):
+    """A rig that can say what its terminals hold, even after a failed call."""
+
+    @property
+    def held_voltage(self) -> FloatArray:
+        """(n_terminals,) V."""
+
+
+@runtime_checkable
+class StreamingRig(KnowsItsVoltage, Protocol):
+    """A rig that plays one block after the other with no gap between them."""
+
+    def stream(
+        self, blocks: Iterable[FloatArray], n_samples: int
+    ) -> Generator[FloatArray, None, None]:
+        """Play blocks (n_terminals, n_k) V; give the recording (n_outputs, n_k) nA of each.
+
+        A block is taken when it is about to be written, a few before the one that is being
+        played at most: whoever hands it out writes it down first. Where `blocks` ends before
+        `n_samples`, what was taken is played and recorded, and its last voltage held. Where
+        the iterator is closed, the terminals stop where they are: `held_voltage` says where.
+        """
 
 
 def check_waveform(terminals: tuple[Terminal, ...], voltage: ArrayLike) -> FloatArray:
