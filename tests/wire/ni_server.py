@@ -7,7 +7,7 @@ NI's server, sessions and what they play outlive the client; errors of the drive
 trailing metadata "ni-error", but a read that timed out as the status of a normal answer.
 """
 
-# ruff: noqa: N802, ARG002 - names and arguments of the calls are NI's.
+# ruff: noqa: N802 - names and arguments of the calls are NI's.
 from __future__ import annotations
 
 import argparse

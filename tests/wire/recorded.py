@@ -1,4 +1,4 @@
-"""A run in a process of its own, to be killed: plays a ramp and writes down what it hands over."""
+"""A run in a process of its own, to be killed: a guard plays a ramp, with a record of voltages."""
 
 from __future__ import annotations
 
@@ -7,34 +7,28 @@ from pathlib import Path
 
 import numpy as np
 
+from inmateria.devices.device import FloatArray
+from inmateria.rigs.guard import Guard
 from inmateria.rigs.ni import NIRig
+from inmateria.rigs.voltage_record import VoltageRecord
 
 from .wiring import RATE, inputs, outputs
 
-BLOCK, N_BLOCKS = 1_000, 100
+SLEW, N = 20.0, 100_000
 
 
-def waveform() -> np.ndarray:
+def waveform() -> FloatArray:
     """(7, n) V that differs at every sample."""
-    n = BLOCK * N_BLOCKS
-    return np.linspace(0.01, 0.02, 7)[:, None] * np.arange(1, n + 1) / BLOCK
+    return np.linspace(1e-5, 2e-5, 7)[:, None] * np.arange(1, N + 1)
 
 
-def main(address: str, record: Path) -> None:
-    """Before a block is handed over, its number and that of the first in flight are on disk."""
-    voltage = waveform()
-    done = 0
-
-    def blocks():
-        for k, block in enumerate(np.split(voltage, N_BLOCKS, axis=1)):
-            record.write_text(f"{done} {k + 1}")
-            yield block
-
-    rig = NIRig(outputs(), inputs(), rate=RATE, server=address, watchdog_s=float(sys.argv[3]))
-    for reading in rig.stream(blocks(), voltage.shape[1]):
-        done += 1
-        print(done, reading.shape[1], flush=True)
+def main(address: str, path: Path, watchdog_s: float) -> None:
+    """Play until the end comes."""
+    rig = NIRig(outputs(), inputs(), rate=RATE, server=address, watchdog_s=watchdog_s)
+    record = VoltageRecord(path, [t.name for t in rig.terminals], RATE, SLEW)
+    with Guard(rig, slew_v_per_s=SLEW, block_s=0.1, record=record) as guard:
+        guard.play(waveform())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))

@@ -9,16 +9,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from inmateria.devices.device import FloatArray
 from inmateria.errors import ConfigurationError, InstrumentError
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.rig import Rig
 from inmateria.rigs.simulated import SimulatedRig
+from inmateria.rigs.voltage_record import LastVoltages, read_voltage_record
 
 nidaqmx = pytest.importorskip("nidaqmx")
 grpc = pytest.importorskip("grpc")
@@ -299,60 +301,55 @@ def test_a_second_rig_is_told_that_the_first_one_runs(server):
 # A process that is killed.
 
 
-@dataclass(frozen=True)
-class Last:
-    """What the record of the killed process says."""
-
-    terminals: tuple[str, ...]
-    held: np.ndarray
-    in_flight: np.ndarray
+def last_voltages(held: FloatArray, in_flight: FloatArray, before: int = 0) -> LastVoltages:
+    """As a record of the seven terminals says it."""
+    names = tuple(t.name for t in Ohmic7().terminals)
+    return LastVoltages(names, held, in_flight, before, RATE, SLEW, "2026-01-01T00:00:00+00:00")
 
 
-def kill_a_run(server: Server, record: Path, *, watchdog_s: float = 0.0) -> tuple[Last, int]:
-    """Start a run in a process, kill it, and read its record; and samples before `in_flight`."""
-    command = [sys.executable, "-m", "tests.wire.recorded", server.address]
+def kill_a_run(
+    server: Server, path: Path, *, at_sample: int = 4_321, watchdog_s: float = 0.0
+) -> LastVoltages:
+    """Start a run in a process, kill it, and read its record."""
+    command = [sys.executable, "-m", "tests.wire.recorded", server.address, str(path)]
     run = subprocess.Popen(
-        [*command, str(record), str(watchdog_s)],
-        stdout=subprocess.PIPE,
-        text=True,
+        [*command, str(watchdog_s)],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert run.stdout is not None
-    for _ in range(4):
-        assert run.stdout.readline()
+    while server.chassis.played.shape[1] < at_sample:
+        assert run.poll() is None
+        time.sleep(0.001)
     run.send_signal(signal.SIGKILL)
     run.wait()
-    run.stdout.close()
-    done, taken = (int(word) for word in record.read_text().split())
-    voltage = recorded.waveform()
-    n = done * recorded.BLOCK
-    names = tuple(t.name for t in Ohmic7().terminals)
-    last = Last(
-        names,
-        voltage[:, n - 1] if n else np.zeros(7),
-        voltage[:, n : taken * recorded.BLOCK],
-    )
-    return last, n
+    return read_voltage_record(path)
 
 
 @pytest.mark.parametrize(
-    "how",
+    ("at_sample", "how"),
     [
-        "counted",
-        pytest.param("read back", marks=pytest.mark.slow),
-        pytest.param("middle", marks=pytest.mark.slow),
+        (4_321, "counted"),
+        pytest.param(1, "counted", marks=pytest.mark.slow),
+        pytest.param(7_000, "counted", marks=pytest.mark.slow),
+        pytest.param(7_050, "counted", marks=pytest.mark.slow),
+        pytest.param(4_321, "read back", marks=pytest.mark.slow),
+        pytest.param(4_321, "middle", marks=pytest.mark.slow),
     ],
 )
-def test_after_kill_another_process_finds_what_is_held(server, tmp_path, how):
-    last, n_before = kill_a_run(server, tmp_path / "record")
+def test_after_kill_another_process_finds_what_is_held(server, tmp_path, at_sample, how):
+    last = kill_a_run(server, tmp_path / "record", at_sample=at_sample)
+    if how != "counted":
+        settled(server)
+        server.restart()  # and with it what could have been counted
     with rig_on(server, readback=how == "read back") as rig:
-        with pytest.raises(InstrumentError, match="recover it first"):
-            rig.play(np.zeros((7, 1)))
-        told = rig.recover(last, n_before=n_before if how == "counted" else None)
-        # The server went on with what it had.
+        if how == "counted":
+            with pytest.raises(InstrumentError, match="recover it first"):
+                rig.play(np.zeros((7, 1)))
+        told = rig.recover(last)
+        # The server had gone on with what it had.
         true = held(server)
         n = server.chassis.played.shape[1]
+        assert n >= at_sample
         np.testing.assert_array_equal(true, recorded.waveform()[:, n - 1])
         assert how in rig.describe()["held_voltage_is"]
         if how == "middle":
@@ -364,27 +361,49 @@ def test_after_kill_another_process_finds_what_is_held(server, tmp_path, how):
             assert_it_goes_on_from_there(rig, server)
 
 
+def test_a_stream_that_had_ended_and_one_that_had_not_begun_when_the_process_died(server):
+    """The record does not know of the end, or knows of what was never played."""
+    first, second = some_waveform(1_000), np.linspace(1.0, 1.1, 700)
+    died = rig_on(server, delay_samples=38)
+    died.play(first)
+    with rig_on(server) as rig:
+        told = rig.recover(last_voltages(first[:, 299], first[:, 300:], before=300))
+        np.testing.assert_array_equal(told, first[:, -1])
+        assert rig.describe()["held_voltage_is"] == COUNTED
+        rig.play(told[:, None])
+        server.faults = Faults(drop={"StartTask": 0})
+        with pytest.raises(InstrumentError, match="connection"):
+            rig.play(told[:, None] + np.append(0, second))
+        server.faults = Faults()
+        with rig_on(server) as another:
+            in_flight = told[:, None] + second
+            np.testing.assert_array_equal(another.recover(last_voltages(told, in_flight)), told)
+            assert another.describe()["held_voltage_is"] == COUNTED
+    died.close()
+
+
 def test_recovering_with_another_wiring_is_refused(server):
+    of_another = replace(last_voltages(np.zeros(7), np.zeros((7, 0))), terminals=("a",))
     with rig_on(server) as rig, pytest.raises(ConfigurationError, match="record is of terminals a"):
-        rig.recover(Last(("a",), np.zeros(1), np.zeros((1, 0))))
+        rig.recover(of_another)
 
 
 def test_recovering_when_nothing_was_left(server):
-    names = tuple(t.name for t in Ohmic7().terminals)
+    here = np.full(7, 0.25)
     with rig_on(server) as rig:
-        here = np.full(7, 0.25)
-        np.testing.assert_array_equal(rig.recover(Last(names, here, np.empty((7, 0)))), here)
+        told = rig.recover(last_voltages(here, np.empty((7, 0))))
+        np.testing.assert_array_equal(told, here)
 
 
 # The watchdog.
 
 
 def test_the_watchdog_bites_when_the_process_was_killed(server, tmp_path):
-    last, n_before = kill_a_run(server, tmp_path / "record", watchdog_s=1.0)
+    last = kill_a_run(server, tmp_path / "record", watchdog_s=1.0)
     while held(server).any():
         time.sleep(0.02)
     with rig_on(server, watchdog_s=1.0) as rig:
-        assert rig.recover(last, n_before=n_before).tolist() == [0.0] * 7
+        assert rig.recover(last).tolist() == [0.0] * 7
         assert "watchdog" in rig.describe()["held_voltage_is"]
         assert "armed" in rig.describe()["watchdog"]
         assert_it_goes_on_from_there(rig, server)
