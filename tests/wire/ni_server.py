@@ -7,7 +7,7 @@ NI's server, sessions and what they play outlive the client; errors of the drive
 trailing metadata "ni-error", but a read that timed out as the status of a normal answer.
 """
 
-# ruff: noqa: N802, ARG002 - names and arguments of the calls are NI's.
+# ruff: noqa: N802 - names and arguments of the calls are NI's.
 from __future__ import annotations
 
 import argparse
@@ -448,6 +448,7 @@ class _Around(grpc.ServerInterceptor):
                 raise DaqError(code, "The instrument refused.")
             answer = do(request, context)
         except DaqError as error:
+            self._unless_dead(context)
             metadata = [("ni-error", str(error.code))]
             if "written" in error.extra:
                 metadata.append(("ni-samps-per-chan-written", str(error.extra["written"])))
@@ -455,12 +456,17 @@ class _Around(grpc.ServerInterceptor):
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         except grpc_status as error:
             context.abort(error.code, str(error))
+        self._unless_dead(context)
         late_s = faults.lateness(rpc)
         if late_s:
             time.sleep(late_s)
         if what == "lose":
             context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
         return answer
+
+    def _unless_dead(self, context: Any) -> None:
+        if self._service.chassis.dead:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
 
 
 def _quiet_rig(device: Any, rate: float) -> Rig:

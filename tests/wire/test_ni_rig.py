@@ -146,8 +146,6 @@ def test_a_stream_that_is_closed_stops_where_it_is_and_knows_where(server):
     with rig_on(server, buffer_s=0.1) as rig:
         stream = rig.stream(np.hsplit(voltage, 20), 20_000)
         next(stream)
-        with pytest.raises(InstrumentError, match="still open"):
-            rig.play(voltage[:, :1])
         stream.close()
         n = server.chassis.played.shape[1]
         # Not to the end of what was written, three buffers, and a sample that no other one is.
@@ -155,6 +153,22 @@ def test_a_stream_that_is_closed_stops_where_it_is_and_knows_where(server):
         np.testing.assert_array_equal(rig.held_voltage, voltage[:, n - 1])
         np.testing.assert_array_equal(held(server), voltage[:, n - 1])
         assert rig.describe()["held_voltage_is"] == "counted by the instrument"
+
+
+def test_a_stream_that_was_left_open_ends_when_another_one_begins(server):
+    voltage = some_waveform(20_000)
+    with rig_on(server, buffer_s=0.1) as rig:
+        stream = rig.stream(np.hsplit(voltage, 20), 20_000)
+        next(stream)
+        np.testing.assert_array_equal(rig.held_voltage, voltage[:, 999])  # as far as is known
+        with pytest.raises(InstrumentError, match="not where they were left"):
+            rig.play(rig.held_voltage[:, None])
+        n = server.chassis.played.shape[1]
+        np.testing.assert_array_equal(rig.held_voltage, voltage[:, n - 1])
+        rig.play(rig.held_voltage[:, None])
+        with pytest.raises(InstrumentError, match="another one began"):
+            next(stream)
+        np.testing.assert_array_equal(rig.held_voltage, held(server))
 
 
 def test_seven_outputs_at_ten_kilosamples_keep_up_with_buffers_of_a_tenth_of_a_second():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inmateria.devices.device import FloatArray
 from inmateria.rigs.ni import AnalogInput, AnalogOutput, NIRig
 
-from .ni_server import Server
 from .ohmic7 import Ohmic7
+
+if TYPE_CHECKING:
+    from .ni_server import Server
 
 RATE = 10_000.0
 CHANNELS = [f"cDAQ1Mod{1 + i // 4}/ao{i % 4}" for i in range(7)]

@@ -25,7 +25,6 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
 
-RUN_DRY = (-200290, -200621)
 _NO_SAMPLES_YET = -200284
 _FIXES = {
     -200290: "the computer or the network did not keep up: raise buffer_s",

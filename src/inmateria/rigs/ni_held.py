@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -17,8 +16,9 @@ from inmateria.devices.device import FloatArray
 from inmateria.rigs.ni_connection import Connection, RefusedError
 from inmateria.rigs.ni_readback import read_back
 from inmateria.rigs.ni_tasks import Tasks, clear_task
-from inmateria.rigs.ni_watchdog import unlock, watchdog_session
+from inmateria.rigs.ni_watchdog import unlock
 from inmateria.rigs.ni_wiring import AnalogOutput
+from inmateria.rigs.voltage_record import LastVoltages
 from inmateria.rigs.written_voltage import WrittenVoltage
 
 COUNTED = "counted by the instrument"
@@ -28,6 +28,7 @@ MIDDLE = "the middle of what was in flight: nothing could say more"
 WRITTEN_LAST = "the last that was written: the instrument did not answer"
 NOT_ASKED = "taken to be 0 V: no read-back, and nothing played yet"
 PLAYED = "played to the end"
+RECORDED = "recorded last, of a stream that is open"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,22 +37,6 @@ class Held:
 
     voltage: FloatArray
     how: str
-
-
-class LastVoltages(Protocol):
-    """What a record of voltages says of a process that died."""
-
-    @property
-    def terminals(self) -> Sequence[str]:
-        """Names, in order."""
-
-    @property
-    def held(self) -> FloatArray:
-        """Before the first sample in flight, (n_terminals,) V."""
-
-    @property
-    def in_flight(self) -> FloatArray:
-        """Handed to the rig and not known to be played, (n_terminals, m) V."""
 
 
 def at_start(connection: Connection, outputs: Sequence[AnalogOutput]) -> Held:
@@ -84,31 +69,40 @@ def after_break(
 def after_death(
     connection: Connection,
     outputs: Sequence[AnalogOutput],
-    tasks: Tasks,
     last: LastVoltages,
     *,
-    session: str,
-    n_before: int | None,
+    tasks: Tasks | None,
+    watchdog: str,
 ) -> Held:
     """The same for what another process left running on a server.
 
-    Without `n_before`, the samples of its stream before `last.in_flight`, a count alone
-    cannot tell whether the last block had been written when the process died.
+    Parameters
+    ----------
+    last : LastVoltages
+        What the record of that process says.
+    tasks : Tasks or None
+        To attach with; None where nothing was left.
+    watchdog : str
+        Session of the watchdog that was left; "" for none.
 
     Raises
     ------
     InstrumentError
     """
-    with connection.doing("looking for the watchdog of the run before"):
-        watchdog = connection.watchdog_task("", watchdog_session(session), -1.0, left=True)
-    expired = watchdog is not None and unlock(connection, watchdog)
-    tasks.attach()
-    count = tasks.break_off()
-    clear_task(connection, watchdog)
-    written = WrittenVoltage(np.asarray(last.held, dtype=np.float64))
-    written.offer(np.asarray(last.in_flight, dtype=np.float64))
-    if count:  # of 0 samples none came before
-        count = None if n_before is None else count - n_before
+    expired, count = False, None
+    if watchdog:
+        with connection.doing("looking for the watchdog of the run before"):
+            dog = connection.watchdog_task("", watchdog, -1.0, left=True)
+        expired = dog is not None and unlock(connection, dog)
+        clear_task(connection, dog)
+    if tasks is not None:
+        tasks.attach()
+        count = tasks.break_off()
+    written = WrittenVoltage(last.held)
+    written.offer(last.in_flight)
+    if count is not None:
+        # The outputs hold the last value for some samples more.
+        count = min(max(count - last.before, 0), written.n_offered)
     return _held(connection, outputs, count, written, expired=expired)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from inmateria.devices.device import FloatArray
 from inmateria.errors import InstrumentError
-from inmateria.rigs.ni_connection import RUN_DRY, Connection, LostError, RefusedError
+from inmateria.rigs.ni_connection import Connection, LostError, RefusedError
 from inmateria.rigs.ni_wiring import AnalogInput, AnalogOutput
 
 # NI-DAQmx takes no finite task of a single sample.
@@ -29,6 +29,7 @@ FEWEST_SAMPLES = 2
 # Edges of the clock beyond the last sample: an output that was armed an edge late gets its own.
 _SPARE_EDGES = 2
 _STANDS_STILL_S = 0.02
+_NOT_RUNNING = -200983
 
 
 class Tasks:
@@ -82,9 +83,15 @@ class Tasks:
         return self._writer is not None and self._outputs is not None
 
     def prepare(self, *, rate: float, n_samples: int, room: int) -> None:
-        """For a stretch of at most `n_samples` at `rate` Hz, of which the buffer holds `room`."""
+        """For a stretch of at most `n_samples` at `rate` Hz, of which the buffer holds `room`.
+
+        The stretch before is stopped here only: until then the instrument can be asked how many
+        of its samples were put out, by another process too.
+        """
         finite = import_module("nidaqmx.constants").AcquisitionType.FINITE
         self._rate, self._started, self._n_generated = rate, False, None
+        self._stop(self._outputs)
+        self._stop(self._inputs)
         n_edges = n_samples + _SPARE_EDGES
         with self._connection.doing(f"setting the clock to {rate:g} Hz"):
             self._inputs.timing.cfg_samp_clk_timing(
@@ -115,19 +122,25 @@ class Tasks:
 
     def write(self, voltage: FloatArray) -> None:
         """(n_terminals, n) V into the outputs' buffer; waits until there is room."""
+        self._raise_if_ended()
         with self._connection.doing("writing to the outputs"):
             self._writer.write_many_sample(np.ascontiguousarray(voltage), timeout=self._timeout)
 
     def start(self) -> None:
         """The outputs, which wait for the trigger; then the inputs, which give it."""
-        self._started = True
         with self._connection.doing("starting the outputs"):
             self._outputs.start()
-        with self._connection.doing("starting the inputs"):
-            self._inputs.start()
+        self._started = True
+        try:
+            with self._connection.doing("starting the inputs"):
+                self._inputs.start()
+        except RefusedError:
+            self._started = False  # no clock: not a sample was put out
+            raise
 
     def read(self, n_samples: int) -> FloatArray:
         """The next (n_inputs, n_samples) V; waits until they are recorded."""
+        self._raise_if_ended()
         voltage = np.empty((self._n_inputs, n_samples))
         if n_samples:
             with self._connection.doing("reading the inputs"):
@@ -144,19 +157,10 @@ class Tasks:
             If the outputs did not play all of it.
         """
         if early:
-            self._stop_clock()
+            self._stop(self._inputs)
         else:
             with self._connection.doing("waiting for the outputs"):
                 self._outputs.wait_until_done(timeout=self._timeout)
-        try:
-            with self._connection.doing("stopping the outputs"):
-                self._outputs.stop()
-        except RefusedError as error:
-            if not (early and error.code in RUN_DRY):
-                raise
-        if not early:
-            with self._connection.doing("stopping the inputs"):
-                self._inputs.stop()
 
     def break_off(self) -> int | None:
         """Stop where it is, and clear.
@@ -173,27 +177,34 @@ class Tasks:
         elif not self._started:
             self._n_generated = 0
         if self._n_generated is None and self._outputs is not None:
-            self._stop_clock()
+            self._stop(self._inputs)
             try:
                 self._n_generated = self._count()
-            except RefusedError:
-                self._n_generated = None
+            except RefusedError as error:
+                # One that does not run was prepared, and has put out nothing since.
+                self._n_generated = 0 if error.code == _NOT_RUNNING else None
         self.clear()
         return self._n_generated
 
     def clear(self) -> None:
         """Give the channels back; what the outputs hold stays."""
-        clear_task(self._connection, self._outputs)
-        self._outputs = None
-        clear_task(self._connection, self._inputs)
-        self._inputs = None
+        outputs, inputs = self._outputs, self._inputs
+        # A task whose clearing failed cannot be cleared again, but attached to.
+        self._outputs = self._inputs = None
+        try:
+            clear_task(self._connection, outputs)
+            clear_task(self._connection, inputs)
+        except LostError:
+            self._may_be_there = True
+            raise
+        self._may_be_there = False
 
     def abandon(self) -> None:
         """Clear, if anybody answers."""
         try:
             self.clear()
         except LostError:
-            self._outputs = self._inputs = None
+            return  # the server keeps them; `recover` clears them
 
     def _make(
         self, outputs: Sequence[AnalogOutput], inputs: Sequence[AnalogInput], chassis: str
@@ -220,14 +231,21 @@ class Tasks:
         # The shapes are ours; to have them verified costs a question to the server each time.
         self._writer.verify_array_shape = self._reader.verify_array_shape = False
 
-    def _stop_clock(self) -> None:
-        if self._inputs is None:
+    def _raise_if_ended(self) -> None:
+        if not self.are_set_up:
+            raise InstrumentError(
+                "this stream was ended where it was, because another one began; "
+                "take all recordings of one before the next"
+            )
+
+    def _stop(self, task: Any) -> None:
+        if task is None:
             return
         try:
-            with self._connection.doing("stopping the clock"):
-                self._inputs.stop()
+            with self._connection.doing("stopping a task"):
+                task.stop()
         except RefusedError:
-            return  # it had stopped by itself
+            return  # it had stopped by itself; why was told when it was waited for
 
     def _count(self) -> int:
         with self._connection.doing("asking how far the outputs came"):

@@ -13,7 +13,12 @@ from importlib import import_module
 from typing import Any, Self
 
 from inmateria.errors import InstrumentError
-from inmateria.rigs.ni_connection import Connection, LostError, RefusedError
+from inmateria.rigs.ni_connection import (
+    Connection,
+    LeftOverError,
+    LostError,
+    RefusedError,
+)
 from inmateria.rigs.ni_tasks import clear_task
 from inmateria.rigs.ni_wiring import AnalogOutput
 
@@ -41,23 +46,38 @@ class Watchdog:
         *,
         chassis: str,
         session: str,
-        timeout_s: float,
-    ) -> Self:
-        """Raises RefusedError if the chassis has none, or one that cannot do it."""
-        volts = import_module("nidaqmx.constants").WatchdogAOExpirState.VOLTAGE
-        state = import_module("nidaqmx.types").AOExpirationState
-        with connection.doing("arming the watchdog"):
-            task = connection.watchdog_task(
-                chassis, watchdog_session(session), timeout_s, left=False
-            )
-            assert task is not None
-            try:
-                task.cfg_watchdog_ao_expir_states([state(o.channel, 0.0, volts) for o in outputs])
-                task.start()
-            except connection.nidaqmx.errors.Error:
-                _let_go(connection, task)
-                raise
-        return cls(connection, task, timeout_s)
+        timeout_s: float | None,
+    ) -> tuple[Self | None, str]:
+        """An armed watchdog, and what became of it in words.
+
+        Parameters
+        ----------
+        timeout_s : float or None
+            None: 10 s, where there is a watchdog. 0: none.
+
+        Raises
+        ------
+        LeftOverError
+            If the one of a run before is still there.
+        InstrumentError
+            If one was asked for and cannot be had.
+        """
+        if timeout_s == 0:
+            return None, "off"
+        limit_s = DEFAULT_TIMEOUT_S if timeout_s is None else float(timeout_s)
+        try:
+            task = _start(connection, outputs, chassis, session, limit_s)
+        except (LostError, LeftOverError):
+            raise
+        except InstrumentError as error:
+            if timeout_s is not None:
+                raise InstrumentError(
+                    f"no watchdog of {limit_s:g} s can be armed ({error}); leave watchdog_s out "
+                    "to go on without one"
+                ) from error
+            return None, f"none: {error}"
+        said = f"armed: 0 V if this process is silent for {limit_s:g} s"
+        return cls(connection, task, limit_s), said
 
     def feed(self) -> None:
         """Start its time anew."""
@@ -80,6 +100,27 @@ class Watchdog:
                 self.feed()
             except InstrumentError:
                 continue  # whoever plays next will be told
+
+
+def _start(
+    connection: Connection,
+    outputs: Sequence[AnalogOutput],
+    chassis: str,
+    session: str,
+    timeout_s: float,
+) -> Any:
+    volts = import_module("nidaqmx.constants").WatchdogAOExpirState.VOLTAGE
+    state = import_module("nidaqmx.types").AOExpirationState
+    with connection.doing("arming the watchdog"):
+        task = connection.watchdog_task(chassis, watchdog_session(session), timeout_s, left=False)
+        assert task is not None
+        try:
+            task.cfg_watchdog_ao_expir_states([state(o.channel, 0.0, volts) for o in outputs])
+            task.start()
+        except connection.nidaqmx.errors.Error:
+            _let_go(connection, task)
+            raise
+    return task
 
 
 def _let_go(connection: Connection, task: Any) -> None:

@@ -24,6 +24,7 @@ class WrittenVoltage:
     def __init__(self, held: FloatArray) -> None:
         self._held = np.array(held)
         self._n_held = 0  # samples before the first stretch kept
+        self._n_played = 0
         self._kept: deque[FloatArray] = deque()
 
     @property
@@ -35,6 +36,13 @@ class WrittenVoltage:
     def last(self) -> FloatArray:
         """Last sample handed over, (n_terminals,) V; before the first, what was held."""
         return (self._kept[-1][:, -1] if self._kept else self._held).copy()
+
+    @property
+    def now(self) -> FloatArray:
+        """Last sample that is known to be played, (n_terminals,) V."""
+        now = self.after(min(self._n_played, self.n_offered))
+        assert now is not None  # what is known to be played is kept
+        return now
 
     @property
     def middle(self) -> FloatArray:
@@ -49,6 +57,7 @@ class WrittenVoltage:
 
     def played(self, n_samples: int) -> None:
         """The instrument has played at least so many since the beginning."""
+        self._n_played = n_samples
         # One stretch more than needed is kept: a count may lag by a sample or two.
         while len(self._kept) > 1:
             first, second = self._kept[0].shape[1], self._kept[1].shape[1]
