@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from inmateria.cli.reconstruct_image import read_images
 from inmateria.data.sample_store import open_store
 from inmateria.datasets.generate import generate
 from inmateria.datasets.settings import GenerationSettings
@@ -186,6 +188,49 @@ def test_networks_that_read_numbers(inmateria: Run, store: Path, tmp_path: Path,
     if name == "two-parameters":
         assert "constant rms" in html
         assert "error of N_d" in again.out
+
+
+@pytest.mark.usefixtures("no_examples")
+def test_several_images_are_channels_of_one_network(
+    inmateria: Run, store: Path, small: Path, tmp_path: Path
+) -> None:
+    out = ("--out", str(tmp_path / "runs"))
+    done = inmateria("reconstruct", "train", str(store), "--config", str(small),
+                     "--image", "pldos,gate_map", "--epochs", "1", *out)  # fmt: skip
+    assert done.status == 0, done.err
+    file = only_run(tmp_path / "runs") / "model" / "model.safetensors"
+    model = load_model(file)
+    assert model.about["image"] == ["pldos", "gate_map"]
+    assert model.scaling.form == "amplitude, signed"
+    judged = inmateria("reconstruct", "evaluate", str(file), str(store), *out)
+    assert judged.status == 0, judged.err
+    # The same two samples as one array, and by the names of their variables.
+    opened = open_store(store)
+    block = opened.done_blocks()[-1]
+    maps = [np.asarray(opened.values(block, name), float)[:2] for name in ("pldos", "gate_map")]
+    np.save(tmp_path / "maps.npy", np.stack(maps, axis=1))
+    np.savez(tmp_path / "maps.npz", pldos=maps[0], gate_map=maps[1])
+    expected = model.reconstruct(np.stack(maps, axis=1)).potential_mev
+    given = read_images(tmp_path / "maps.npy", model)
+    np.testing.assert_array_equal(given.values, np.stack(maps, axis=1))
+    found = inmateria(
+        "reconstruct", "infer", str(tmp_path / "maps.npz"), "--model", str(file), *out
+    )
+    assert found.status == 0, found.err
+    folder = Path(found.out.splitlines()[-1]).parent
+    with xr.open_dataset(folder / "data" / "reconstruction.nc") as result:
+        np.testing.assert_allclose(result["potential_mev"], expected, rtol=1e-6)
+        np.testing.assert_allclose(result["image"], maps[0])
+    np.save(tmp_path / "one.npy", np.asarray(opened.values(block, "pldos"), float)[:3])
+    refused = inmateria(
+        "reconstruct", "infer", str(tmp_path / "one.npy"), "--model", str(file), *out
+    )
+    assert_one_line(refused, "give (2, n_x, n_y), or (n, 2, n_x, n_y)")
+    np.savez(tmp_path / "half.npz", pldos=maps[0])
+    refused = inmateria(
+        "reconstruct", "infer", str(tmp_path / "half.npz"), "--model", str(file), *out
+    )
+    assert_one_line(refused, "does not hold 'gate_map'", "pldos, gate_map")
 
 
 @pytest.mark.usefixtures("no_examples")

@@ -20,6 +20,7 @@ from inmateria.data.sampling import LEAD_IN_S, sample
 from inmateria.errors import (
     ConfigurationError,
     DataFileError,
+    InstrumentError,
     NotFiniteError,
     ParameterError,
     ShapeError,
@@ -243,11 +244,19 @@ def test_a_rig_that_gives_nonsense(tmp_path: Path, ohmic: ModuleType) -> None:
         def park(self) -> None: ...
 
     class Broken(ohmic.OhmicRig):  # type: ignore[misc, name-defined]
+        slew_v_per_s = 200.0
+
         def play(self, voltage: object) -> np.ndarray:
             return super().play(voltage) * np.nan
 
-    with pytest.raises(NotFiniteError, match=r"current\[0, 0\] is nan nA"):
+    class Unguarded(Broken, Short):
+        pass
+
+    with pytest.raises(InstrumentError, match=r"output out read nan at sample 0"):
         sample(Broken(), Sinusoids(0.5), path=tmp_path / "b.nc")
+    Unguarded.play = Broken.play
+    with pytest.raises(NotFiniteError, match=r"current\[0, 0\] is nan nA"):
+        sample(Unguarded(), Sinusoids(0.5), path=tmp_path / "c.nc")
     with pytest.raises(ShapeError, match=r"the rig recorded \(1, 500\)"):
         sample(Short(), Sinusoids(0.5), path=tmp_path / "a.nc")
 

@@ -364,3 +364,13 @@ def test_parking_that_fails_names_both_errors():
     assert isinstance(caught.value.__cause__, OSError)
     assert isinstance(caught.value.__cause__.__context__, ZeroDivisionError)
     assert "a at 0.5 V" in str(caught.value)
+
+
+def test_a_guard_entered_twice_gives_the_signals_back_at_the_end():
+    before = signal.getsignal(signal.SIGTERM)
+    guard = Guard(Bench())
+    with guard:
+        with guard:
+            guard.ramp_to([0.1, 0, 0])
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -38,7 +38,7 @@ def command(model: str, store: Path, out: Path, **given: Any) -> None:
     from rich.console import Console
 
     from inmateria.cli.progress import step
-    from inmateria.cli.reconstruct_image import one_image
+    from inmateria.cli.reconstruct_image import seen_by
     from inmateria.cli.reconstruct_pages import evaluate_page
     from inmateria.cli.steps import make_folder
     from inmateria.data.runs import Run
@@ -50,7 +50,7 @@ def command(model: str, store: Path, out: Path, **given: Any) -> None:
     from inmateria.report.terminal import print_rows
 
     loaded, opened = load_model(settings.model), open_store(store)
-    image = one_image(loaded)
+    image = seen_by(loaded)
     chosen = choose_blocks(loaded, opened, settings.blocks)
     with keeping("nothing was written; run the same command again"), step("judging") as report:
         found = evaluate(

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from inmateria.cli.array_file import SUFFIXES, FileArray, check_file, read_array
 from inmateria.errors import (
-    ConfigurationError,
     DataFileError,
     InMateriaError,
     NotFiniteError,
@@ -40,7 +39,7 @@ class Images:
 
     Attributes
     ----------
-    values : (n, n_x, n_y) array
+    values : (n, n_x, n_y) array, or (n, channels, n_x, n_y)
     unit : str, optional
         Where the file says one.
     pixel_nm : float
@@ -52,6 +51,16 @@ class Images:
     unit: str | None
     pixel_nm: float
     name: str | None
+
+    @property
+    def channels(self) -> int:
+        """Images of a sample."""
+        return 1 if self.values.ndim == 3 else self.values.shape[1]
+
+    @property
+    def first(self) -> NDArray[np.float64]:
+        """The first image of each sample, (n, n_x, n_y)."""
+        return self.values if self.values.ndim == 3 else self.values[:, 0]
 
     @property
     def free_scale(self) -> bool:
@@ -67,7 +76,8 @@ def read_images(
     Parameters
     ----------
     path : Path
-        A .npy, .npz or netCDF file, (n_x, n_y) or (n, n_x, n_y), or a grey picture.
+        A .npy, .npz or netCDF file, (n_x, n_y) or (n, n_x, n_y), or a grey picture. For a
+        model of several images a sample, (channels, n_x, n_y) or (n, channels, n_x, n_y).
     model : Reconstructor or NumberReader
     variable : str, optional
         By default what the model was trained on.
@@ -78,51 +88,56 @@ def read_images(
     ------
     DataFileError, DataIntegrityError
         If the file cannot be read or holds no image.
-    ConfigurationError
-        If the model sees several images.
     ShapeError, NotFiniteError
         If the image is of another size than the model's, or no image of finite real numbers.
     """
-    wanted = one_image(model)
+    from inmateria.reconstruction.channels import n_channels
+    from inmateria.reconstruction.stored import variables_of
+
+    wanted, channels = seen_by(model), n_channels(model.scaling)
+    kept = 2 if channels == 1 else 3
     check_file(path, (*SUFFIXES, *PICTURES), "image")
     if path.suffix.lower() in PICTURES:
         if variable is not None:
             raise DataFileError(f"{path} is a picture without variables; leave out --variable")
+        if channels > 1:
+            raise DataFileError(
+                f"{path} is one picture, and this model sees {channels} images of a sample; give "
+                f"an array (n, {channels}, n_x, n_y)"
+            )
         found = read_picture(path)
+    elif isinstance(wanted, str) or variable is not None or path.suffix.lower() == ".npy":
+        found = _read_variable(path, variables_of(wanted)[0], variable)
     else:
-        found = _read_variable(path, wanted, variable)
+        found = _read_several(path, wanted, channels)
     values = _real(path, found.values)
-    if values.ndim not in (2, 3) or values.size == 0:
-        raise ShapeError(f"{path}: shape {values.shape}; give (n_x, n_y), or (n, n_x, n_y)")
-    values = values.reshape(-1, *values.shape[-2:])
+    each = "n_x, n_y" if channels == 1 else f"{channels}, n_x, n_y"
+    fits = values.ndim in (kept, kept + 1) and (channels == 1 or values.shape[-3] == channels)
+    if not fits or values.size == 0:
+        raise ShapeError(f"{path}: shape {values.shape}; give ({each}), or (n, {each})")
+    values = values.reshape(-1, *values.shape[-kept:])
     own = _own_pixel(path, values, model)
     given = pixel_nm if pixel_nm is not None else found.pixel_nm
     if given is not None and not abs(given / own - 1) < SAME_PIXEL:
-        n_x, n_y = values.shape[1:]
+        n_x, n_y = values.shape[-2:]
         raise ShapeError(
             f"{path}: {n_x} x {n_y} pixels of {given:g} nm are {n_x * given:g} nm x "
             f"{n_y * given:g} nm, and this model takes {n_x * own:g} nm x {n_y * own:g} nm, here "
             f"pixels of {own:g} nm; crop or interpolate the image, or train on such a sample"
         )
-    _check_values(path, values, wanted)
+    for k, one in enumerate(
+        values.reshape(len(values), channels, *values.shape[-2:]).swapaxes(0, 1)
+    ):
+        names = variables_of(wanted)
+        # Of several channels the last variables may have several each.
+        _check_values(path, one, names[min(k, len(names) - 1)])
     return Images(values, found.unit, own, found.name)
 
 
-def one_image(model: Model) -> str:
-    """The variable that a model sees.
-
-    Raises
-    ------
-    ConfigurationError
-        If it sees several.
-    """
+def seen_by(model: Model) -> str | tuple[str, ...]:
+    """The variable that a model sees, or several, as its channels."""
     seen = model.about.get("image", "pldos")
-    if not isinstance(seen, str):
-        raise ConfigurationError(
-            f"the model sees {len(seen)} variables of a sample, and the command line "
-            f"knows files of one; use load_model in Python with {', '.join(seen)}"
-        )
-    return seen
+    return seen if isinstance(seen, str) else tuple(seen)
 
 
 def read_picture(path: Path) -> FileArray:
@@ -172,6 +187,31 @@ def _read_variable(path: Path, wanted: str, variable: str | None) -> FileArray:
     return found
 
 
+def _read_several(path: Path, wanted: tuple[str, ...], channels: int) -> FileArray:
+    """Variables of a file as channels: (channels, n_x, n_y), or (n, channels, n_x, n_y).
+
+    One array of that shape will do, whatever its name.
+    """
+    found = read_array(path, list(wanted), what="image")
+    if found.name not in wanted:
+        return found
+    parts = [read_array(path, [name], what="image") for name in wanted]
+    for name, part in zip(wanted, parts, strict=True):
+        if part.name != name:
+            raise DataFileError(
+                f"{path} does not hold '{name}'; this model sees {', '.join(wanted)}"
+            )
+    # Of one sample a map has two dimensions, with a further one for a variable in fields.
+    one = sum(1 if p.values.ndim == 2 else len(p.values) for p in parts) == channels
+    alike = {p.values.shape[-2:] for p in parts} | {() for p in parts if p.values.ndim < 2}
+    if len(alike) > 1 or (not one and len({len(p.values) for p in parts}) > 1):
+        shapes = ", ".join(f"{n} {p.values.shape}" for n, p in zip(wanted, parts, strict=True))
+        raise ShapeError(f"{path}: {shapes}; give maps of one size, of the same samples")
+    lead = () if one else (len(parts[0].values),)
+    shaped = [p.values.reshape(*lead, -1, *p.values.shape[-2:]) for p in parts]
+    return FileArray(np.concatenate(shaped, axis=-3), parts[0].unit, wanted[0], parts[0].pixel_nm)
+
+
 def _real(path: Path, found: NDArray[np.generic]) -> NDArray[np.float64]:
     if found.dtype.kind not in "biuf":
         raise NotFiniteError(
@@ -185,10 +225,11 @@ def _real(path: Path, found: NDArray[np.generic]) -> NDArray[np.float64]:
 
 def _own_pixel(path: Path, values: NDArray[np.float64], model: Model) -> float:
     """Side of a pixel if the image covers the model's sample."""
+    from inmateria.reconstruction.channels import n_channels
     from inmateria.reconstruction.pixels import on_pixels
 
     try:
-        on_pixels(values, model.shape, model.image_pixel_nm)
+        on_pixels(values, model.shape, model.image_pixel_nm, channels=n_channels(model.scaling))
     except InMateriaError as error:
         if isinstance(error, NotFiniteError) and len(values) == 1:
             bad = ~np.isfinite(values[0])
@@ -198,7 +239,7 @@ def _own_pixel(path: Path, values: NDArray[np.float64], model: Model) -> float:
                 "them, for example from their neighbours"
             ) from error
         raise type(error)(f"{path}: {error}") from error
-    return float(model.image_pixel_nm * model.shape[0] / values.shape[1])
+    return float(model.image_pixel_nm * model.shape[0] / values.shape[-2])
 
 
 def _check_values(path: Path, values: NDArray[np.float64], wanted: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from inmateria.cli.reconstruct_image import one_image
+from inmateria.cli.reconstruct_image import seen_by
 from inmateria.cli.transport_pages import configuration_section, gas_facts, software_text
 from inmateria.datasets.settings import GasSettings
 from inmateria.report.page import Note, Page, Picture, Section
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from inmateria.cli.reconstruct_steps import Task
     from inmateria.data.runs import Run
     from inmateria.data.sample_store import SampleStore
-    from inmateria.reconstruction.evaluation import Evaluation
+    from inmateria.reconstruction.evaluation import Evaluation, Example
     from inmateria.reconstruction.fit import Fit
     from inmateria.reconstruction.load import Model
     from inmateria.reconstruction.unseen import Unseen
@@ -38,10 +38,13 @@ TARGETS = {
 
 def infer_page(task: Task, found: xr.Dataset, run: Run) -> Page:
     """The page of `inmateria reconstruct infer`."""
-    n, n_x, n_y = task.images.values.shape
-    pixel = task.images.pixel_nm
+    from inmateria.reconstruction.stored import variables_of
+
+    n, n_x, n_y = task.images.first.shape
+    pixel, seen = task.images.pixel_nm, variables_of(seen_by(task.model))
+    several = f", each {' and '.join(seen)}, the first is shown" if task.images.channels > 1 else ""
     facts = {
-        "image": f"{task.settings.file}: {n} of {n_x} x {n_y} pixels of {pixel:g} nm"
+        "image": f"{task.settings.file}: {n} of {n_x} x {n_y} pixels of {pixel:g} nm{several}"
         + (f", {task.images.unit}" if task.images.unit else ""),
         **model_facts(task.settings.model, task.model),
         **({} if task.gas is None else gas_facts(task.gas)),
@@ -63,7 +66,7 @@ def train_page(settings: TrainSettings, fit: Fit, store: SampleStore, run: Run) 
     facts = {
         "network": f"{settings.network}, finds {TARGETS[fit.preset.target]}",
         "weights": f"{sum(p.numel() for p in fit.network.parameters()):,}",
-        "image": f"{settings.image}, scaled as {fit.image_scaling.form}",
+        "image": f"{settings.image_text}, scaled as {fit.image_scaling.form}",
         "set": f"{settings.store}: {training} blocks of {size} to train, "
         f"{len(fit.split.validation)} to stop and calibrate, {len(fit.split.test)} to judge",
         "training": f"{len(history.validation_loss)} of {plan.epochs} epochs, "
@@ -110,13 +113,15 @@ def evaluate_page(
         facts,
         [
             *(notes if chosen.warnings else []),
-            *_judged(model, store, found, one_image(model)),
+            *_judged(model, store, found, seen_by(model)),
             configuration_section(settings),
         ],
     )
 
 
-def _judged(model: Model, store: SampleStore, found: Evaluation, image: str) -> list[Section]:
+def _judged(
+    model: Model, store: SampleStore, found: Evaluation, image: str | tuple[str, ...]
+) -> list[Section]:
     from inmateria.reconstruction.evaluation import (
         LEVELS,
         NumberEvaluation,
@@ -125,6 +130,7 @@ def _judged(model: Model, store: SampleStore, found: Evaluation, image: str) -> 
         ranked,
     )
     from inmateria.reconstruction.number_reader import NumberReader
+    from inmateria.reconstruction.stored import variables_of
 
     plan = plan_of_gas(asdict(GasSettings.model_validate(store.layout.configuration["gas"]).gas()))
     slope, examples = None, []
@@ -135,15 +141,20 @@ def _judged(model: Model, store: SampleStore, found: Evaluation, image: str) -> 
     else:
         assert not isinstance(found, NumberEvaluation)
         picked = ranked(found, 0.5, 0.0, 1.0)
-        examples = [example(model, store, sample, image=image) for sample in picked]
+        examples = [first_channel(example(model, store, sample, image=image)) for sample in picked]
     return judged_sections(
         found,
         examples,
         plan,
-        units=_unit(store.variable(image).units),
+        units=_unit(store.variable(variables_of(image)[0]).units),
         slope=slope,
         levels=LEVELS,
     )
+
+
+def first_channel(one: Example) -> Example:
+    """An example that shows the first of several images."""
+    return one if one.image.ndim == 2 else replace(one, image=one.image[0])
 
 
 def _unit(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from inmateria.data.configuration import Configuration
 
@@ -46,8 +46,8 @@ class TrainSettings(Configuration):
     # The path of the set; on the command line it comes first.
     store: str = ""
     network: str = "unet"
-    # The variable that the network sees.
-    image: str = "pldos"
+    # The variable that the network sees, or several, as its channels.
+    image: str | tuple[str, ...] = "pldos"
     # Samples to train on at most.
     most: int | None = Field(default=None, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
@@ -57,6 +57,20 @@ class TrainSettings(Configuration):
     plan: PlanSettings = PlanSettings()
     # Of the network: width, depth, shrink; widths, dense.
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("image")
+    @classmethod
+    def _check_image(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        names = tuple(name.strip() for name in names)
+        if not names or not all(names) or len(set(names)) < len(names):
+            raise ValueError("give variables of the set, each once, as pldos,pldos_in_field")
+        return names[0] if len(names) == 1 else names
+
+    @property
+    def image_text(self) -> str:
+        """What the network sees, as it is typed."""
+        return self.image if isinstance(self.image, str) else ",".join(self.image)
 
     def preset(self) -> Preset:
         """The preset with these changes.
@@ -72,7 +86,8 @@ class TrainSettings(Configuration):
 
         base = find_preset(self.network)
         form = self.form or base.form
-        if self.form is None and form == "amplitude" and not self.image.startswith("pldos"):
+        one = isinstance(self.image, str)
+        if self.form is None and form == "amplitude" and one and not _is_density(str(self.image)):
             # A map of changes has both signs.
             form = "signed"
         return replace(
@@ -116,6 +131,10 @@ class InferSettings(Configuration):
     refine: bool = False
     # Of the refinement, at most.
     iterations: int = Field(default=200, ge=1, le=10_000)
+
+
+def _is_density(variable: str) -> bool:
+    return variable.startswith("pldos")
 
 
 def _changed(plan: TrainingPlan, settings: PlanSettings) -> TrainingPlan:

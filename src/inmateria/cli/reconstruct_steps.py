@@ -93,8 +93,8 @@ def ask_network(task: Task, path: Path, run: Run) -> None:
     values, model = task.images.values, task.model
     pixel = task.images.pixel_nm
     arrays: Arrays = {
-        **_centres("", values.shape[1:], pixel, task),
-        "image": values,
+        **_centres("", values.shape[-2:], pixel, task),
+        "image": task.images.first,
     }
     with step("asking the network"):
         if isinstance(model, NumberReader):
@@ -209,11 +209,12 @@ def _centres(start: str, shape: tuple[int, ...], pixel_nm: float, task: Task) ->
 
 def _on_sites(images: Images, model: Model, gas: ElectronGas | None) -> Images:
     """Images with a whole number of sites a pixel, on the model's pixels where they had none."""
-    if gas is None or gas.n_x % images.values.shape[1] == 0:
+    if gas is None or gas.n_x % images.values.shape[-2] == 0:
         return images
     from inmateria.reconstruction.pixels import on_pixels
 
-    values = on_pixels(images.values, model.shape, model.image_pixel_nm)[0]
+    channels = images.channels
+    values = on_pixels(images.values, model.shape, model.image_pixel_nm, channels=channels)[0]
     return replace(images, values=values, pixel_nm=model.image_pixel_nm)
 
 

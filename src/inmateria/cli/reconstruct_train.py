@@ -28,7 +28,8 @@ SET = "set"
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--network", metavar="NAME",
               help="unet, encoder-decoder, coefficients or two-parameters.  [unet]")  # fmt: skip
-@click.option("--image", metavar="VARIABLE", help="What the network sees of a sample.  [pldos]")
+@click.option("--image", metavar="VARIABLE[,...]",
+              help="What the network sees, or several, as its channels.  [pldos]")  # fmt: skip
 @click.option("--most", type=int, help="Samples to train on, at most.  [all]")
 @click.option("--epochs", type=int, help="Passes over them.  [the network's own]")
 @click.option("--batch", type=int, help="Samples a step.  [the network's own]")
@@ -122,9 +123,14 @@ def check(settings: TrainSettings, preset: Preset, store: SampleStore) -> None:
     """
     import torch
 
+    from inmateria.reconstruction.mirror import check_mirror
     from inmateria.reconstruction.networks import build_network
+    from inmateria.reconstruction.stored import channel_variables
 
-    image = store.variable(settings.image)
+    channels = channel_variables(store, settings.image)
+    shape = store.variable(channels[0]).shape[-2:]
+    if preset.plan.augmentation.mirror:
+        check_mirror(store, settings.image)
     needed = {
         "potential": ("potential",),
         "coefficients": ("coefficients",),
@@ -132,20 +138,17 @@ def check(settings: TrainSettings, preset: Preset, store: SampleStore) -> None:
     }[preset.target]
     for name in needed:
         store.variable(name)
-    if len(image.shape) != 2:
-        raise ConfigurationError(
-            f"'{settings.image}' has {len(image.shape)} dimensions a sample, and a network sees "
-            "maps of two; give another variable"
-        )
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("device 'cuda': no graphics card is there; use --device cpu")
     options = dict(preset.options)
     if preset.kind == "dense-reader":
-        options |= {"n_outputs": 1, "shape": image.shape}
+        options |= {"n_outputs": 1, "shape": shape}
+    if len(channels) > 1:
+        options["channels"] = len(channels)
     try:
         network = build_network(preset.kind, seed=0, **options)
         with torch.no_grad():
-            given = tuple(network(torch.zeros(1, 1, *image.shape)).shape[2:])
+            given = tuple(network(torch.zeros(1, len(channels), *shape)).shape[2:])
     except InMateriaError:
         raise
     except (ValueError, RuntimeError, IndexError, TypeError, ArithmeticError) as error:
@@ -153,7 +156,7 @@ def check(settings: TrainSettings, preset: Preset, store: SampleStore) -> None:
             f"options {options} make no {preset.kind}: {str(error).splitlines()[0]}"
         ) from error
     pixel = preset.target_pixel
-    wanted = tuple(n // pixel for n in image.shape)
+    wanted = tuple(n // pixel for n in shape)
     if preset.target == "potential" and given != wanted:
         raise ConfigurationError(
             f"the network answers with {given[0]} x {given[1]} pixels, and with target_pixel = "

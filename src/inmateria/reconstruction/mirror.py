@@ -13,7 +13,7 @@ from inmateria.data.sample_store import SampleStore
 from inmateria.errors import ParameterError
 from inmateria.reconstruction.stored import variables_of
 
-FIX = "train without mirror images, Augmentation(mirror=False)"
+FIX = "train without mirror images (mirror = false of the plan's augmentation)"
 
 
 def check_mirror(store: SampleStore, image: str | Sequence[str]) -> None:

@@ -39,11 +39,13 @@ class StopRequests:
         self._notice = notice
         self._first: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
+        self._depth = 0
         self.urgent = False
 
     def take_over(self) -> None:
         """Listen; does nothing outside the main thread, to which signals belong."""
-        if threading.current_thread() is threading.main_thread():
+        self._depth += 1
+        if self._depth == 1 and threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 # What the parent told us to ignore (nohup) stays ignored.
                 if signal.getsignal(number) is not signal.SIG_IGN:
@@ -51,6 +53,9 @@ class StopRequests:
 
     def give_back(self) -> StoppedError | None:
         """Stop listening; the error that is due, if a stop was asked for and not yet raised."""
+        self._depth -= 1
+        if self._depth:
+            return None
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
