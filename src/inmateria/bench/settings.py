@@ -64,7 +64,8 @@ class InstrumentSettings(Configuration):
     delay_samples: int = Field(default=0, ge=0)
     buffer_s: float = Field(default=0.1, gt=0)
     timeout_s: float = Field(default=5.0, gt=0)
-    watchdog_s: float | None = Field(default=None, gt=0)
+    # Left out: the driver's own; 0 for none.
+    watchdog_s: float | None = Field(default=None, ge=0)
     # QCoDeS: its own Station file.
     station: str | None = None
     # Simulated: "default", or the path of a device or of a model.
@@ -243,8 +244,8 @@ def _check_channels(bench: BenchSettings) -> None:
                 raise ValueError(f"{name} has no channel; give one such as {example}")
             if like and not re.fullmatch(like, part.address, flags=re.IGNORECASE):
                 raise ValueError(
-                    f"{name} is on channel {part.address}, which is none of kind "
-                    f'"{kind}" that can serve a {what}; give one such as {example}'
+                    f'{name} is on channel {part.address}, where kind = "{kind}" has no '
+                    f"{what}; give one such as {example}"
                 )
             # NI's names do not tell capitals from small letters.
             key = part.address.casefold() if kind == "ni" else part.address

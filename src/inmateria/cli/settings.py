@@ -307,10 +307,11 @@ def _refuse_two_places(settings: Configuration, overrides: Mapping[str, Any]) ->
     device that somebody named is in the way.
     """
     bench = getattr(settings, "bench", None)
+    if bench is None:
+        return
     for name in ("device", "device_seed", "engine"):
-        value = getattr(settings, name, None)
-        named = name in overrides or value != type(settings).model_fields[name].default
-        if bench is not None and named:
+        value = getattr(settings, name)
+        if name in overrides or value != type(settings).model_fields[name].default:
             raise ConfigurationError(
                 f"bench {bench} does not go with {name.replace('_', ' ')} {value}: a bench names "
                 "its device itself; leave one of them out"

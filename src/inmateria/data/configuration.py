@@ -114,7 +114,8 @@ def _explain(problem: dict[str, Any], model: type[BaseModel]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     given = problem.get("input")
-    unit = _unit(str(location[-1])) if location else None
+    names = [str(part) for part in location if not isinstance(part, int)]
+    unit = _unit(names[-1]) if names else None
     if unit and isinstance(given, str):
         return f"key '{key}' is {given!r}; give a plain number in {unit}"
     if not key:

@@ -79,11 +79,11 @@ def draw_sphere_map(
         marks = ring_legend(threshold_na, wrong=not right.all())
         marks[0].set_label("ball, ought to be low")
         marks[1].set_label("shell, ought to be high")
-        figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
+        figure.legend(handles=marks, loc="outside lower center", ncols=len(marks) if slices else 2)
 
     return draw(
         paint,
-        size=(7.6, 7.4) if len(slices) == 3 else (3.8 * (len(slices) + 1), 4.0),
+        size=(7.6, 7.4) if len(slices) == 3 else (max(4.4, 3.8 * (len(slices) + 1)), 4.0),
         name=name,
         alt=(
             f"Ball against shell: {int(right.sum())} of {right.size} points on their side of the "
