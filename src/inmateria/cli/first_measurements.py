@@ -119,14 +119,17 @@ def opened(settings: BenchSettings, *, notice: Callable[[str], object]) -> Itera
     ConfigurationError
         If both are named, or none.
     """
-    flags = [n for n in ("device_seed", "engine", "noise_seed") if n in settings.model_fields_set]
     if settings.bench is not None:
-        if settings.device is not None or flags:
-            names = ", ".join(["device"] * (settings.device is not None) + flags)
+        of_a_device = ("device", "device_seed", "engine", "noise_seed")
+        given = [name for name in of_a_device if getattr(settings, name) not in (None, 0)]
+        if given:
             raise ConfigurationError(
-                f"{names} does not go with the bench {settings.bench}; leave one of them out"
+                f"{', '.join(given)} does not go with the bench {settings.bench}; leave one of "
+                "them out"
             )
-        from inmateria.bench.bench import open_bench
+        from inmateria.bench.bench import (  # type: ignore[import-not-found, unused-ignore]
+            open_bench,
+        )
 
         bench = open_bench(settings.bench)
         with bench.guard(rate_hz=settings.rate_hz, notice=notice) as guard:

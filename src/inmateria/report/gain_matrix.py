@@ -9,6 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from inmateria.bench.finding import plus_minus
 from inmateria.report.canvas import HIGH, INK, LOW, MUTED, draw
 
 NOTHING = "nothing"
@@ -60,11 +61,12 @@ def draw_gain_matrix(
                               fontweight="bold")  # fmt: skip
                     continue
                 colour = INK if answers[o, m] else MUTED
-                value = f"{g[o, m]:.3g}" if np.isfinite(g[o, m]) else "-"
+                value, _, spread = plus_minus(g[o, m], e[o, m]).partition(" ± ")
+                value = value if np.isfinite(g[o, m]) else "-"
                 axes.text(m + 0.5, o + 0.4, value, ha="center", va="center", color=colour,
                           fontweight="bold" if answers[o, m] else "normal")  # fmt: skip
                 if np.isfinite(e[o, m]):
-                    axes.text(m + 0.5, o + 0.7, f"± {e[o, m]:.2g}", ha="center", va="center",
+                    axes.text(m + 0.5, o + 0.7, f"± {spread}", ha="center", va="center",
                               color=colour, fontsize=7)  # fmt: skip
             if np.isfinite(none[o]):
                 axes.text(n_columns + 0.5, o + 0.4, f"{none[o]:.2g}", ha="center", va="center",
