@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from inmateria.bench.self_test import SelfTest, self_test
 from inmateria.bench.tone_response import fit_delay
@@ -53,10 +54,12 @@ def test_noise_and_offset_at_rest(healthy: SelfTest) -> None:
     assert healthy.rms_na == pytest.approx(healthy.recording.std(axis=1))
     # Of a resting device's noise nearly all is drift, 2.7 nA rms, and an offset is where it stands.
     assert (abs(healthy.offset_na) < 4 * 2.7).all()
-    # A mean of 20 ms in this noise, by its own definition: neighbours differ by root two of it.
-    means = healthy.recording.reshape(2, -1, 200).mean(axis=-1)
-    apart = np.sqrt((np.diff(means, axis=1) ** 2).mean(axis=1))
-    assert healthy.hold_noise_na * np.sqrt(2) == pytest.approx(apart, rel=0.15)
+    # A(tau) = int S 2 sin^4(pi f tau) / (pi f tau)^2 df of the spectrum that was put in.
+    f = np.geomspace(0.1, 5000, 20_000)
+    density = 1e-5 * (1e3 / f) ** 1.5 + 1e-6
+    x = np.pi * f * 0.02
+    allan = trapezoid(density * 2 * np.sin(x) ** 4 / x**2, f)
+    assert healthy.hold_noise_na == pytest.approx(np.full(2, np.sqrt(allan)), rel=0.2)
     assert healthy.lines == ()
     assert healthy.undriven_gain == pytest.approx(healthy.undriven_error, rel=0.6)
 

@@ -145,6 +145,21 @@ def test_without_any_noise() -> None:
     assert check_stability(guard(1.0001 * CONDUCTANCE), reference).verdict == "changed"
 
 
+@pytest.mark.parametrize("dead", [None, 1])
+def test_an_output_without_a_shape_is_told(dead: int | None) -> None:
+    """Wired to nothing, or a constant: unchanged, and nothing to compare."""
+    conductance = CONDUCTANCE * np.array([[1.0], [0.0]])
+
+    def guard(seed: int) -> Guard:
+        return bench(Resistors(conductance), seed=seed, dead=dead, **SLOW)
+
+    found = check_stability(guard(2), record_reference(guard(1)))
+    assert found.verdict == "unchanged"
+    assert np.isnan(found.correlation).tolist() == [False, True]
+    (line,) = [f.text for f in found.findings if f.kind == "wrong"]
+    assert line.startswith("y does not depend on any voltage")
+
+
 def test_what_cannot_be_compared_is_refused(reference: xr.Dataset) -> None:
     guard = bench(Resistors(), **SLOW)
     other = reference.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -33,3 +34,11 @@ class Finding:
 def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """What is wrong first, otherwise in the order of discovery."""
     return tuple(sorted(findings, key=lambda f: _ORDER.index(f.kind)))
+
+
+def plus_minus(value: float, error: float, *, sign: bool = False) -> str:
+    """A value with its standard error, both to the error's second digit: ``-2.5 ± 1.3``."""
+    digits = 3
+    if math.isfinite(error) and error > 0:
+        digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:{'+' if sign else ''}.{digits}f} ± {error:.{digits}f}"

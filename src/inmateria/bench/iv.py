@@ -226,7 +226,7 @@ def _curves(
     # Point i is reached at i on the way up and at 2 n - 1 - i on the way down.
     apart_s = (2 * n_points - 1 - 2 * np.arange(n_points)) * period_s
     noise2 = np.mean([error.difference(s / hold_s) ** 2 for s in apart_s], axis=0)
-    slope, slope_error = _slopes(voltage, up, down, error.standard_error, held[list(rows)])
+    slope, slope_error = _slopes(voltage, up, down, error, held[list(rows)], period_s / hold_s)
     return IVCurves(
         terminals=names,
         outputs=tuple(guard.outputs),
@@ -247,31 +247,44 @@ def _curves(
 
 
 def _slopes(
-    voltage: FloatArray, up: FloatArray, down: FloatArray, error: FloatArray, rest: FloatArray
+    voltage: FloatArray,
+    up: FloatArray,
+    down: FloatArray,
+    error: MeanError,
+    rest: FloatArray,
+    period: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """dI/dV at rest and its standard error, (n_swept, n_outputs) nA/V each."""
-    slope, uncertain = np.empty(error.shape), np.empty(error.shape)
+    """dI/dV at rest and its standard error, (n_swept, n_outputs) nA/V each.
+
+    A slope is a sum c_i I_i with sum c_i = 0, and its variance -1/2 sum c_i c_j D_ij with the
+    mean square D_ij of the difference that noise makes between two points.
+    """
+    slope, variance = np.empty(up.shape[:2]), np.zeros(up.shape[:2])
+    place = np.arange(_SLOPE_POINTS)
+    apart = period * np.abs(place[:, None] - place)
     for k, volts in enumerate(voltage):
         near = np.sort(np.argsort(np.abs(volts - rest[k]), kind="stable")[:_SLOPE_POINTS])
         x = volts[near] - volts[near].mean()
-        both = (up[k][:, near] + down[k][:, near]) / 2
-        slope[k] = both @ x / (x @ x)
-        uncertain[k] = error[k] / np.sqrt(2 * (x @ x))
-    return slope, uncertain
+        weight = x / (x @ x)
+        slope[k] = (up[k][:, near] + down[k][:, near]) @ weight / 2
+        for i, j in zip(*np.triu_indices(_SLOPE_POINTS, 1), strict=True):
+            # Two ways, each with its own noise.
+            variance[k] -= weight[i] * weight[j] * error.difference(apart[i, j])[k] ** 2 / 2
+    return slope, np.sqrt(np.maximum(variance, 0.0))
 
 
 def _findings(found: IVCurves) -> list[Finding]:
     lines: list[Finding] = []
     responds, hysteretic = found.responds, found.hysteretic
+    deaf = np.asarray(~responds.any(axis=1))
+    if deaf.any():
+        listed = ", ".join(found.terminals[k] for k in np.flatnonzero(deaf).tolist())
+        least = N_SIGMA * found.hysteresis_noise[deaf].max() / 2
+        lines.append(Finding("look", (
+            f"no output follows {listed} by more than drift and noise make of it ({least:.2g} nA "
+            "rms): open, or the sample does not conduct there"
+        )))  # fmt: skip
     for k, terminal in enumerate(found.terminals):
-        deaf = [o for i, o in enumerate(found.outputs) if not responds[k, i]]
-        if len(deaf) == len(found.outputs):
-            least = N_SIGMA * found.hysteresis_noise[k].max() / 2
-            lines.append(Finding("look", (
-                f"{terminal} moves no output by more than noise ({least:.2g} nA) between "
-                f"{found.voltage[k, 0]:g} V and {found.voltage[k, -1]:g} V: open, or the sample "
-                "does not conduct there"
-            )))  # fmt: skip
         for i, output in enumerate(found.outputs):
             at_limit = found.clipped[k, i]
             if at_limit.any():

@@ -50,7 +50,7 @@ class SelfTest:
     rms_na : (n_outputs,) array
         About the mean.
     hold_noise_na : (n_outputs,) array
-        Standard error of a mean over `HOLD_S`.
+        Standard error of a mean over `HOLD_S`, from how neighbouring ones differ.
     spectrum : Spectrum
         Of each output at rest.
     lines : tuple of Line
@@ -164,8 +164,8 @@ def self_test(
         progress(2, 2)
     n_samples = recording.shape[1]
     segment_s = n_samples // _SEGMENTS / guard.rate
-    hold = max(2, round(HOLD_S * guard.rate))
-    holds = recording[:, : n_samples // hold * hold].reshape(len(recording), -1, hold)
+    hold = max(1, round(HOLD_S * guard.rate))
+    held = recording[:, : n_samples // hold * hold].reshape(len(recording), -1, hold).mean(axis=2)
     undriven_gain, undriven_error = _undriven(recording, tones, guard.rate)
     return SelfTest(
         terminals=tuple(t.name for t in guard.terminals),
@@ -177,7 +177,7 @@ def self_test(
         offset_na=recording.mean(axis=1),
         offset_error_na=mean_error(recording[:, None]).standard_error,
         rms_na=recording.std(axis=1),
-        hold_noise_na=mean_error(holds).standard_error,
+        hold_noise_na=np.sqrt((np.diff(held, axis=1) ** 2).mean(axis=1) / 2),
         spectrum=power_spectrum(recording, guard.rate, segment_s=segment_s),
         lines=mains_lines(recording, guard.rate),
         tones=tones,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from inmateria.bench.finding import Finding
+from inmateria.bench.finding import Finding, plus_minus
 from inmateria.bench.tone_response import FALSE_ALARM, ToneResponse
 from inmateria.devices.device import FloatArray
 from inmateria.signals.mains import Line
@@ -57,7 +57,7 @@ def findings_at_rest(
                 "gain and what is wired to it"
             )))  # fmt: skip
         share = f" ({abs(offset[o]) / limit:.1%} of its range)" if np.isfinite(limit) else ""
-        text = f"{name}: offset {offset[o]:+.3g} ± {offset_error[o]:.2g} nA{share}"
+        text = f"{name}: offset {plus_minus(offset[o], offset_error[o], sign=True)} nA{share}"
         sure = abs(offset[o]) > _N_SIGMA * offset_error[o]
         if abs(offset[o]) > _TOO_MUCH_SHARE * limit:
             found.append(Finding("wrong", f"{text}: adjust its zero"))
@@ -134,9 +134,10 @@ def findings_of_tones(
             continue
         strongest = int(np.nanargmax(np.abs(tones.gain[o])))
         listed = ", ".join(terminals[m] for m in np.flatnonzero(answers[o]).tolist())
+        slope = plus_minus(tones.gain[o, strongest], tones.gain_error[o, strongest])
         found.append(Finding("good", (
             f"{name} answers to {listed}; most to {terminals[strongest]}, "
-            f"{tones.gain[o, strongest]:.3g} ± {tones.gain_error[o, strongest]:.1g} nA/V"
+            f"{slope} nA/V"
         )))  # fmt: skip
         found.append(_delay(name, tones.delay_s[o] * rate, tones.delay_error_s[o] * rate, tones))
     found += _undriven(outputs, dead, *undriven)
@@ -182,7 +183,7 @@ def _shorts(
 
 
 def _delay(name: str, samples: float, error: float, tones: ToneResponse) -> Finding:
-    text = f"{name} is late by {samples:.2f} ± {error:.1g} samples"
+    text = f"{name} is late by {plus_minus(samples, error)} samples"
     if abs(samples) <= _DELAY_SAMPLES + _N_SIGMA * error:
         return Finding("good", text)
     more = f"{round(samples):+d}"

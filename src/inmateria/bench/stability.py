@@ -1,24 +1,8 @@
 """Has the device changed since an earlier measurement?
 
 The same random points are visited again, in several passes, in a new shuffled order in
-each pass that both measurements share. In a pass p the reading of point k at time u is
-
-    y = L_k + a_p + b_p u + noise,
-
-a level of the point and a drift of the pass. Current noise goes as 1/f^1.5: readings
-close in time are alike, and sessions far apart differ by nanoamperes. Because the order
-is shuffled anew in every pass, neighbours in time are not the same neighbours again, and
-whatever the spectrum is, the noise that is left over on the levels is as if independent
-(randomisation, Fisher 1935, The Design of Experiments). Its size comes from the
-repetitions, in both measurements.
-
-A difference common to all points is drift and no change of the device: it is fitted out
-and held against how far the passes of a measurement wander. What is left is held against
-the noise of the levels,
-
-    F = (d - o)^T C^-1 (d - o) / (K - 1),    C = C_then + C_now,
-
-which follows Fisher's distribution with K - 1 degrees of freedom where nothing changed.
+each pass that both measurements share. A difference common to all points is drift and no
+change of the device; what is left is held against the noise of both (`levels`).
 """
 
 from __future__ import annotations
@@ -31,10 +15,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import f as fisher
-from scipy.stats import t as student
 
 from inmateria.bench.finding import Finding, sorted_findings
+from inmateria.bench.levels import Levels, compare_levels, find_levels
 from inmateria.bench.stability_findings import stability_findings
 from inmateria.data.schema import measurement, outputs_of, terminals_of
 from inmateria.devices.device import FloatArray
@@ -51,38 +34,6 @@ FALSE_ALARM = 1e-3
 
 _LEAST_POINTS = 4
 _LEAST_PASSES = 3
-_ROUNDING = 1e-9  # of the largest level: what is left where there is no noise at all
-
-
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """What one measurement says of its points.
-
-    Parameters
-    ----------
-    level : (n_outputs, n_points) array, nA
-    share : (n_points, n_points) array
-        Covariance of the levels over the variance of a reading.
-    noise : (n_outputs,) array, nA
-        Standard deviation of a reading about levels and drift.
-    wander : (n_outputs,) array, nA
-        Standard deviation of the passes' drift a_p.
-    freedom : int
-        Readings minus what was fitted to them.
-    n_passes : int
-    """
-
-    level: FloatArray
-    share: FloatArray
-    noise: FloatArray
-    wander: FloatArray
-    freedom: int
-    n_passes: int
-
-    @property
-    def error(self) -> FloatArray:
-        """Standard error of a level, (n_outputs,) nA."""
-        return np.asarray(self.noise * np.sqrt(np.diag(self.share).mean()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,8 +218,10 @@ def compare_references(then: xr.Dataset, now: xr.Dataset) -> Stability:
             f"{clipped.sum()} of {len(points)} points are at the end of an output's range, fewer "
             f"than {_LEAST_POINTS} are left; record a reference within narrower limits"
         )
-    first, second = (_levels(dataset, order, clipped) for dataset in (then, now))
-    numbers = [_compare(first, second, o) for o in range(len(first.level))]
+    first, second = (
+        find_levels(dataset["current"].values, order, ~clipped) for dataset in (then, now)
+    )
+    numbers = [compare_levels(first, second, o) for o in range(len(first.level))]
     names = numbers[0].keys()
     return Stability(
         outputs=outputs_of(then),
@@ -280,85 +233,6 @@ def compare_references(then: xr.Dataset, now: xr.Dataset) -> Stability:
         now_utc=str(now.attrs["started_utc"]),
         measurement=now,
         **{name: np.array([one[name] for one in numbers]) for name in names},
-    )
-
-
-def _compare(then: Levels, now: Levels, o: int) -> dict[str, float]:
-    """The numbers of one output."""
-    x, y = then.level[o], now.level[o]
-    d = y - x
-    n = d.size
-    floor = _ROUNDING * max(np.abs(x).max(), np.abs(y).max(), 1e-12)
-    variance = [max(float(one.noise[o]), floor) ** 2 for one in (then, now)]
-    covariance = then.share * variance[0] + now.share * variance[1]
-    # Degrees of freedom of a sum of two variances (Welch and Satterthwaite).
-    parts = [v**2 / one.freedom for v, one in zip(variance, (then, now), strict=True)]
-    freedom = sum(variance) ** 2 / sum(parts)
-    inverse = np.linalg.inv(covariance)
-    constant = np.ones((n, 1))
-    offset, left = _fit(constant, d, inverse)
-    statistic = left @ inverse @ left / (n - 1)
-    # A factor on what was there before; its own noise makes it too small by 1 / n and less.
-    both = np.hstack([constant, (x - x.mean())[:, None]])
-    factor, rest = _fit(both, d, inverse)
-    factor_error = np.sqrt(np.linalg.inv(both.T @ inverse @ both)[1, 1])
-    wander = float(np.hypot(max(then.wander[o], floor), max(now.wander[o], floor)))
-    # Neighbouring passes are alike in 1/f^1.5 noise: two are worth one.
-    passes = (then.n_passes + now.n_passes - 2) / 2
-    centred = d - d.mean()
-    flat = x.std() <= floor or y.std() <= floor
-    return {
-        "change_na": float(np.sqrt((centred**2).mean())),
-        "expected_na": float(np.sqrt((np.trace(covariance) - covariance.mean() * n) / n)),
-        "statistic": float(statistic),
-        "p_value": float(fisher.sf(statistic, n - 1, freedom)),
-        "offset_na": float(offset[0]),
-        "offset_error_na": wander,
-        "offset_p_value": float(2 * student.sf(abs(offset[0]) / wander, passes)),
-        "gain": 1 + float(factor[1]),
-        "gain_error": float(factor_error),
-        "correlation": float("nan") if flat else float(np.corrcoef(x, y)[0, 1]),
-        "left_p_value": float(fisher.sf(rest @ inverse @ rest / (n - 2), n - 2, freedom)),
-    }
-
-
-def _fit(columns: FloatArray, d: FloatArray, inverse: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Generalised least squares: coefficients and what they leave."""
-    found = np.linalg.solve(columns.T @ inverse @ columns, columns.T @ inverse @ d)
-    return np.asarray(found, dtype=np.float64), d - columns @ found
-
-
-def _levels(dataset: xr.Dataset, order: NDArray[np.int64], clipped: NDArray[np.bool_]) -> Levels:
-    """Levels and drift by least squares over all visits of the points that are kept."""
-    n_passes, n_points = order.shape
-    visits = order.ravel()
-    kept = ~clipped[visits]
-    number = np.cumsum(~clipped) - 1
-    point, which = number[visits[kept]], np.repeat(np.arange(n_passes), n_points)[kept]
-    time = np.tile(np.linspace(-1, 1, n_points), n_passes)[kept]
-    n_kept = int((~clipped).sum())
-    columns = np.zeros((point.size, n_kept + 2 * n_passes - 1))
-    row = np.arange(point.size)
-    columns[row, point] = 1
-    # The passes' drifts add up to nothing: what they have in common belongs to the levels.
-    for p in range(n_passes - 1):
-        columns[which == p, n_kept + p] = 1
-        columns[which == n_passes - 1, n_kept + p] = -1
-    columns[row, n_kept + n_passes - 1 + which] = time
-    current = dataset["current"].values[kept]
-    inverse = np.linalg.inv(columns.T @ columns)
-    found = inverse @ (columns.T @ current)
-    freedom = columns.shape[0] - columns.shape[1]
-    left = current - columns @ found
-    drift = found[n_kept : n_kept + n_passes - 1]
-    drift = np.vstack([drift, -drift.sum(axis=0)])
-    return Levels(
-        level=np.ascontiguousarray(found[:n_kept].T),
-        share=inverse[:n_kept, :n_kept],
-        noise=np.sqrt((left**2).sum(axis=0) / freedom),
-        wander=drift.std(axis=0, ddof=1),
-        freedom=freedom,
-        n_passes=n_passes,
     )
 
 
@@ -393,6 +267,7 @@ def _visit(
             progress(p + 1, len(order))
     guard.park()
     described = guard.describe()
+    device = described.get("device")
     return measurement(
         points[order.ravel()],
         np.concatenate(current),
@@ -402,7 +277,7 @@ def _visit(
         fidelity=guard.fidelity,
         segment=order.ravel(),
         clipped=np.concatenate(clipped),
-        device=described.get("device") if isinstance(described.get("device"), dict) else {},
+        device=device if isinstance(device, dict) else {"name": str(device)},
         rig=described,
         design={
             "kind": KIND,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import f as fisher
 
-from inmateria.bench.finding import Finding
+from inmateria.bench.finding import Finding, plus_minus
 
 if TYPE_CHECKING:
     from inmateria.bench.stability import Stability
@@ -33,14 +33,17 @@ def stability_findings(found: Stability, *, false_alarm: float) -> list[Finding]
         numbers = (
             f"{found.change_na[o]:.2g} nA rms{share}, where the noise of both makes "
             f"{found.expected_na[o]:.2g} nA (F = {found.statistic[o]:.3g}, "
-            f"p = {found.p_value[o]:.2g}); correlation {found.correlation[o]:.5f}"
+            f"p = {found.p_value[o]:.2g})"
         )
+        if np.isfinite(found.correlation[o]):
+            numbers += f"; correlation {found.correlation[o]:.5f}"
         if verdict == "changed":
             lines.append(Finding("wrong", f"{name} has changed by {numbers}"))
             factor = found.gain[o] - 1
             if found.left_p_value[o] >= least and abs(factor) > _N_SIGMA * found.gain_error[o]:
+                factor_text = plus_minus(found.gain[o], found.gain_error[o])
                 lines.append(Finding("wrong", (
-                    f"{name}: a common factor of {found.gain[o]:.4f} ± {found.gain_error[o]:.1g} "
+                    f"{name}: a common factor of {factor_text} "
                     "explains it: look at the gain of its converter before the device"
                 )))  # fmt: skip
         else:
