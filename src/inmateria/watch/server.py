@@ -114,6 +114,8 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, path: Path, *, port: int = 0) -> None:
         if not 0 <= port <= 65535:
             raise ParameterError(f"port {port} is none; give 1 to 65535, or 0 for any free one")
+        # First: a port that is taken closes what has hardly begun.
+        self.look, self.closing = Look(path), threading.Event()
         try:
             super().__init__((HOST, port), _Answer)
         except OSError as error:
@@ -124,8 +126,6 @@ class PageServer(ThreadingHTTPServer):
                     "that is free"
                 ) from error
             raise
-        self.look = Look(path)
-        self.closing = threading.Event()
 
     @property
     def url(self) -> str:
