@@ -64,7 +64,10 @@ def test_the_last_session_of_a_log_counts(
     # Small pieces: a session is found across their borders, too.
     monkeypatch.setattr("inmateria.watch.run_list._PIECE", 700)
     head, entries = read_search_log(made.log)
-    for first, then, state in ((GONE, this_session(), "running"), (this_session(), GONE, "stopped")):
+    for first, then, state in (
+        (GONE, this_session(), "running"),
+        (this_session(), GONE, "stopped"),
+    ):
         path = tmp_path / state / "XOR.search.jsonl"
         with SearchLog(path, head["search"], session=first) as log:
             log.append(entries[0])

@@ -80,7 +80,9 @@ def test_a_torn_block_does_not_count_yet(journal: Journal, cut: int) -> None:
     assert watch.part()["strip"]["current"][0]["y"] == [2.0] * 20
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"format":"x"}\n', b"[]\n", b"null\n", b"\0" * 99])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"format":"x"}\n', b"[]\n", b"null\n", b"\0" * 99]
+)
 def test_what_is_no_journal_is_never_fatal(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "data.nc.part").write_bytes(content)
     watch = SamplingWatch(tmp_path / "data.nc")

@@ -48,9 +48,7 @@ def test_noise_is_looked_for_beside_tones_and_harmonics():
 
 
 def estimator(windows: np.ndarray | None) -> SimpleNamespace:
-    plan = SimpleNamespace(
-        rate=RATE, frequency_hz=np.array([890.0, 990.0]), group=np.array([0, 0])
-    )
+    plan = SimpleNamespace(rate=RATE, frequency_hz=np.array([890.0, 990.0]), group=np.array([0, 0]))
     return SimpleNamespace(plan=plan, last_windows=windows)
 
 
