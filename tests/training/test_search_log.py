@@ -159,3 +159,30 @@ def test_a_folder_is_no_log(tmp_path):
 def test_every_line_is_json(path):
     for line in path.read_text().splitlines():
         assert set(json.loads(line)) == {"crc32", "entry"}
+
+
+SESSION = {"pid": 12, "budget_s": 20.0}
+
+
+def test_a_session_stands_in_the_first_line_of_a_new_log(tmp_path):
+    with SearchLog(tmp_path / "log.jsonl", HEADER, session=SESSION) as log:
+        log.append(ENTRIES[0])
+    header, entries = read_search_log(log.path)
+    assert header["session"] == SESSION
+    assert [entry["kind"] for entry in entries] == ["setup"]
+
+
+def test_a_later_session_is_noted_before_its_first_new_request_only(path):
+    before = path.read_bytes()
+    with SearchLog(path, HEADER, resume=True, session=SESSION) as log:
+        assert log.n_left == 3
+    # A session that asks for nothing new leaves no trace.
+    assert path.read_bytes() == before
+    with SearchLog(path, HEADER, resume=True, session=SESSION) as log:
+        log.append(ENTRIES[0])
+        log.append(ENTRIES[3])
+    kept = read_search_log(path)[1]
+    assert kept[len(ENTRIES)] == {"kind": "note", "session": SESSION}
+    assert [e["kind"] for e in kept[len(ENTRIES) :]] == ["note", "setup", "extract"]
+    with SearchLog(path, HEADER, resume=True) as log:
+        assert log.n_left == 5

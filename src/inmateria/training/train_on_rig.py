@@ -72,7 +72,7 @@ def train_on_rig(
         except (StoppedError, KeyboardInterrupt) as error:
             said = str(error) or "Ctrl-C"
             with contextlib.suppress(StorageError):
-                on_rig.end(f"stopped: {said}")
+                on_rig.end(said if said.startswith("stopped") else f"stopped: {said}")
             if log is None:
                 raise StoppedError(f"{said}; the search kept no log") from error
             raise StoppedError(

@@ -95,10 +95,13 @@ def read_windows(path: Path) -> Mapping[str, Any]:
         If it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # From memory: what NumPy opens itself stays open where the archive is damaged.
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataFileError(f"cannot read {path}: {error.strerror}; check the path") from error
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DataFileError(f"cannot read {path}: {error}; it is replaced every second") from error
     except Exception as error:
-        # zipfile and zlib have errors of their own for a damaged archive.
-        raise DataFileError(f"{path} is damaged: {error}; it is replaced every second") from error
+        # zipfile, zlib and NumPy each have errors of their own for a damaged archive.
+        raise DataFileError(f"{path} is damaged: {error}; a search replaces it") from error

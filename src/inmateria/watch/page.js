@@ -39,6 +39,7 @@ const whole = (x) => (finite(x) ? Math.round(x).toLocaleString("en") : "–");
 
 function span(s) {
   if (!finite(s)) return "–";
+  if (s < 10) return `${number(s, 2)} s`;
   if (s < 120) return `${Math.round(s)} s`;
   if (s < 7200) return `${Math.round(s / 60)} min`;
   return s < 172800 ? `${(s / 3600).toFixed(1)} h` : `${(s / 86400).toFixed(1)} d`;
@@ -61,10 +62,10 @@ function ticks(low, high, most = 5) {
   return found;
 }
 
-// Marks of a logarithmic axis, in decades: 1, 2 and 5 where there are few decades.
+// Marks of a logarithmic axis, in decades: parts of one where there are few.
 function decades(low, high) {
   const found = [];
-  const parts = high - low > 3 ? [1] : high - low > 1.2 ? [1, 3] : [1, 2, 5];
+  const parts = high - low > 3 ? [1] : high - low > 1.8 ? [1, 3] : high - low > 1 ? [1, 2, 5] : [1, 2, 3, 5, 7];
   const every = Math.max(1, Math.ceil((high - low) / 6));
   for (let d = Math.floor(low); d <= high; d += 1) {
     if (((d % every) + every) % every) continue;
@@ -109,10 +110,11 @@ function frame({ width, height, xRange, yRange, xLabel, yLabel, log = false, xLo
   const up = (v) => box.bottom - ((v - yRange[0]) / (yRange[1] - yRange[0])) * (box.bottom - box.top);
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": alt });
   const marks = log ? decades(...yRange) : ticks(...yRange, height < 150 ? 3 : 5);
+  const powers = log && marks.some((t) => Math.abs(t) > 3) && marks.every(Number.isInteger);
   for (const t of marks) {
     const v = up(t).toFixed(1);
     root.append(svg("line", { class: "grid", x1: box.left, x2: box.right, y1: v, y2: v }));
-    const text = !log ? number(t, 4) : Number.isInteger(t) && Math.abs(t) > 3 ? `10${superscript(t)}` : number(10 ** t, 2);
+    const text = !log ? number(t, 4) : powers ? `10${superscript(t)}` : number(10 ** t, 2);
     root.append(svg("text", { class: "end", x: box.left - 6, y: +v + 4 }, text));
   }
   const along = xTicks ?? (xLog ? decades(...xRange) : ticks(...xRange, Math.max(2, Math.floor(width / 110))));
@@ -268,15 +270,15 @@ function deviceTime(p) {
     ["best setting found in", finite(p.best.iteration) ? `iteration ${whole(p.best.iteration)}, after ${fixed(p.best.device_s, 1)} s` : "–"],
     ["method", `${p.method ?? "–"}, seed ${p.seed ?? "–"}`],
     ["inputs", (p.inputs ?? []).join(", ") || "–"],
-    ["state of this search", `${p.state}${p.state_text ? `: ${p.state_text}` : ""}`],
+    ["state of this search", p.state_text.startsWith(p.state) ? p.state_text : `${p.state}${p.state_text ? `: ${p.state_text}` : ""}`],
     ...(p.damaged_lines ? [["damaged lines left out", whole(p.damaged_lines)]] : []),
   ]));
   return panel("w5", "Device time", ...parts);
 }
 
 function controls(p, width) {
-  const barWidth = Math.max(130, Math.min(230, width - 400));
-  const sparkWidth = Math.max(60, Math.min(110, width - barWidth - 340));
+  const sparkWidth = width > 700 ? 100 : 64;
+  const barWidth = Math.max(110, Math.min(230, width - sparkWidth - 430));
   const rows = p.controls.map((c) => {
     const x = (v) => 6 + ((v - c.low_v) / (c.high_v - c.low_v)) * (barWidth - 12);
     const track = svg("svg", { width: barWidth, height: 20, role: "img", "aria-label": `${c.name} at ${number(c.now_v)} V of ${c.low_v} V to ${c.high_v} V` });
@@ -287,13 +289,13 @@ function controls(p, width) {
     if (finite(c.now_v)) track.append(svg("circle", { class: "f-low", cx: x(c.now_v), cy: 10, r: 4.5 }));
     const near = finite(c.now_v) && Math.min(c.now_v - c.low_v, c.high_v - c.now_v) < 0.02 * (c.high_v - c.low_v);
     const sigma = Math.abs(c.gradient) / c.gradient_error;
-    return [c.name, number(c.low_v), track, number(c.high_v), `${fixed(c.now_v, 4)}${near ? " (at its limit)" : ""}`,
+    return [c.name, `${number(c.low_v)} to ${number(c.high_v)}`, track, element("span", near ? { class: "near" } : {}, fixed(c.now_v, 4)),
       spark(c, sparkWidth), finite(c.gradient) ? `${fixed(c.gradient, 2)} ± ${fixed(c.gradient_error, 2)}` : "–",
       finite(sigma) ? fixed(sigma, 1) : "–"];
   });
-  const said = "Dot: the last iteration; diamond: the best setting. dI/dV: mean over the operating points with its standard error, of the last iteration that measured gradients.";
+  const said = "Dot: the last iteration; diamond: the best setting. dI/dV: mean over the operating points with its standard error, of the last iteration that measured gradients. A voltage in orange lies at a limit.";
   return panel("w7", "Controls within their limits", p.controls.length
-    ? table(["control", "low (V)", "", "high (V)", "now (V)", "history", "dI/dV (nA/V)", "signal / noise"], rows, [1, 4, 6, 7])
+    ? table(["", "limits (V)", "", "now (V)", "history", "dI/dV (nA/V)", "signal / noise"], rows, [3, 5, 6])
     : caption("The log does not say which controls there are."), p.controls.length ? legend(["f-low", "now", "dot"], ["f-ink", "best setting", "diamond"]) : "", caption(said));
 }
 
@@ -308,18 +310,24 @@ function spark(c, width) {
 }
 
 function strip(p, width) {
-  const levels = p.last.levels_na;
+  const shown = p.strip;
+  const levels = shown.levels_na;
   if (!levels || !p.target) return panel("w5", "Output", caption("No reading that can be judged yet."));
   const n = levels.length;
-  const raw = p.window && p.window.traces.length === n ? p.window.traces : null;
-  const threshold = p.last.threshold_na;
-  const all = [...levels, ...(p.best.levels_na ?? []), threshold, ...(raw ?? []).flatMap((t) => t.y)];
+  const raw = shown.recorded && p.window.traces.length === n ? p.window.traces : null;
+  const threshold = shown.threshold_na;
+  let all = [...levels, threshold, ...(raw ?? []).flatMap((t) => t.y)];
+  const few = Boolean(p.labels);
+  // The best setting is drawn where it does not press everything else flat.
+  const both = [...all, ...(p.best.levels_na ?? [])];
+  const size = (values) => { const [low, high] = range(values, { least: 1 }); return high - low; };
+  const best = few && p.best.levels_na && size(both) < 3 * size(all) ? p.best.levels_na : null;
+  if (best) all = both;
   const drawn = frame({
     width, height: 290, xRange: [0, n], yRange: range(all, { least: 1, room: 0.08 }), xTicks: p.labels ? [] : null,
     xLabel: p.labels ? `inputs ${p.inputs.join(", ")}${p.labels_are === "V" ? " (V)" : " (0 low, 1 high)"}` : "training point",
     yLabel: "output (nA)", alt: `Output at ${n} training points: ${levels.map((v) => number(v)).join(", ")} nA`,
   });
-  const few = Boolean(p.labels);
   levels.forEach((level, k) => {
     const style = p.target[k] ? "high" : "low";
     const slot = (s) => drawn.across(k + 0.1 + 0.8 * s);
@@ -327,9 +335,7 @@ function strip(p, width) {
       const last = raw[k].x.at(-1) || 1;
       drawn.root.append(svg("path", { class: "line thin c-trace", d: path(raw[k], (t) => slot(t / last), drawn.up) }));
     }
-    if (few && p.best.levels_na && finite(p.best.levels_na[k])) {
-      drawn.root.append(diamond(drawn.across(k + 0.5), drawn.up(p.best.levels_na[k]), 5, "line thin c-ink f-none"));
-    }
+    if (best && finite(best[k])) drawn.root.append(diamond(drawn.across(k + 0.5), drawn.up(best[k]), 5, "line thin c-ink f-none"));
     if (finite(level)) {
       const y = drawn.up(level);
       drawn.root.append(few ? svg("line", { class: `line thick c-${style}`, x1: slot(0), x2: slot(1), y1: y, y2: y })
@@ -344,10 +350,10 @@ function strip(p, width) {
   const keys = p.flat ? [["thick c-low", "all alike is asked for"]]
     : [["thick c-high", "should be high"], ["thick c-low", "should be low"]];
   if (finite(threshold)) keys.push(["c-ink dash", `threshold, ${number(threshold)} nA`]);
-  if (few) keys.push(["line thin c-ink f-none", "best setting", "diamond"]);
-  if (raw) keys.push(["c-trace", `as recorded, tones on (iteration ${whole(p.window.iteration)})`]);
-  const of = p.last.n_settings > 1 ? `, the best of ${p.last.n_settings} settings` : "";
-  return panel("w5", "Output", drawn.root, legend(...keys), caption(`Levels of iteration ${whole(p.last.iteration)}${of}, noise on.`));
+  if (best) keys.push(["line thin c-ink f-none", "best setting", "diamond"]);
+  if (raw) keys.push(["c-trace", "as recorded, tones on"]);
+  const of = shown.n_settings > 1 ? `, the best of ${shown.n_settings} settings` : "";
+  return panel("w5", "Output", drawn.root, legend(...keys), caption(`Levels of iteration ${whole(shown.iteration)}${of}, noise on.`));
 }
 
 function tones(p, w) {
@@ -381,11 +387,11 @@ function tones(p, w) {
     const y = right.up(t.noise);
     right.root.append(svg("line", { class: "line c-high", x1: right.across(t.frequency_hz) - 7, x2: right.across(t.frequency_hz) + 7, y1: y, y2: y }));
   }
-  const rows = s.tones.map((t) => [t.control, number(t.frequency_hz, 5), fixed(t.above_db, 1)]);
-  const said = `Mean over ${s.n_points} operating points of one window of ${number(1e3 * s.window_s)} ms at ${number(s.rate_hz, 5)} Hz, iteration ${whole(s.iteration)}. A tone's height above the noise beside it is what a derivative is read from.`;
+  const listed = s.tones.map((t) => [`${t.control} at ${number(t.frequency_hz, 5)} Hz`, `${fixed(t.above_db, 1)} dB`]);
+  const said = `Mean over ${s.n_points} operating points of one window of ${number(1e3 * s.window_s)} ms at ${number(s.rate_hz, 5)} Hz, iteration ${whole(s.iteration)}. In numbers: how high each tone stands above the noise beside it, which is what a derivative is read from.`;
   return [panel("w12", "Spectrum of the output with the tones", element("div", { class: "pair" }, left.root, right.root),
     legend(["f-low", "tone of a control", "dot"], ["c-high", "noise beside it"]),
-    table(["control", "tone (Hz)", "above the noise (dB)"], rows, [1, 2]), caption(said))];
+    numbers(listed), caption(said))];
 }
 
 // ---- a recording, a fit, a count
@@ -505,8 +511,9 @@ function drawHead() {
   byId("title").textContent = head.title;
   const verified = head.verified ?? [];
   const passed = verified.filter((v) => v.passed).length;
+  const tasks = Math.max(verified.length, partNames().filter((name) => sections[name].kind === "search").length);
   byId("result").textContent = head.result
-    || (verified.length ? `${passed} of ${verified.length} ${verified.length === 1 ? "task" : "tasks"} verified on the device` : "");
+    || (verified.length ? `${passed} of ${tasks} ${tasks === 1 ? "task" : "tasks"} verified on the device${verified.length < tasks ? " so far" : ""}` : "");
   const parts = [head.path];
   if (head.started_utc) parts.push(`started ${head.started_utc.slice(0, 19).replace("T", " ")} UTC`);
   if (head.report) parts.push(`report: ${head.report}`);

@@ -33,6 +33,7 @@ LOG = ".search.jsonl"
 LOG_LINES = 400
 MOST_FILES = 40
 _TRIALS = ("verifications",)
+_OTHER_LOGS = ("results.jsonl", "history.jsonl")
 MOST_TEXT = 20_000
 
 Sections: TypeAlias = dict[str, Any]
@@ -107,7 +108,11 @@ class RunWatch:
         """What there is to follow now, by a name that stays."""
         if not self._whole:
             journal = self.path.with_name(self.path.name + SUFFIX)
-            yield from _parts_of(journal if journal in self._listing else self.path)
+            if self.path.suffix == ".jsonl" and self.path.name not in _OTHER_LOGS:
+                # A search may keep its log under any name.
+                yield self.path.name, SearchWatch(self.path)
+            else:
+                yield from _parts_of(journal if journal in self._listing else self.path)
             return
         for file in self._listing:
             if file.parent.name != "verifications":

@@ -16,9 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from inmateria.data.blocks import DIGEST_SIZE, FORMAT, HEAD, MAGIC
 from inmateria.data.provenance import plain_attribute
-from inmateria.data.schema import ROW_VARIABLES, VARIABLES
 from inmateria.watch.numbers import clean, curve
 from inmateria.watch.state import State, newest_s, state_of
 
@@ -106,6 +104,9 @@ class SamplingWatch:
         return dict(clean(drawn))
 
     def _follow(self, file: IO[bytes]) -> None:
+        # With the format come schemas and xarray, which the start need not wait for.
+        from inmateria.data.blocks import DIGEST_SIZE, HEAD, MAGIC
+
         status = os.fstat(file.fileno())
         if status.st_ino != self._inode or status.st_size < self._end:
             self._clear()
@@ -144,6 +145,9 @@ class SamplingWatch:
 
     def _drawn(self, data: bytes) -> dict[str, Any] | None:
         """Voltages and currents of a block, made short; None where it is not whole."""
+        from inmateria.data.blocks import DIGEST_SIZE, HEAD
+        from inmateria.data.schema import ROW_VARIABLES, VARIABLES
+
         if hashlib.sha256(data[:-DIGEST_SIZE]).digest() != data[-DIGEST_SIZE:]:
             return None
         identity = self._header["identity"]
@@ -174,6 +178,8 @@ def _strip(identity: Mapping[str, Any], first: int, arrays: Mapping[str, Any]) -
 
 
 def _header_of(line: bytes) -> dict[str, Any]:
+    from inmateria.data.blocks import FORMAT
+
     fields = json.loads(line)
     if fields["format"] != FORMAT:
         raise ValueError("not a journal")

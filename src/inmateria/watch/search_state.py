@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +21,14 @@ from inmateria.training.search_log import CONFIRM, FINAL, NOTE, SCHEMA, entry_of
 from inmateria.watch.numbers import Series, clean, curve
 from inmateria.watch.state import LogLine, State, state_of
 from inmateria.watch.tail import Tail
-from inmateria.watch.task_at_work import TaskAtWork
 from inmateria.watch.window_state import WindowWatch
+
+if TYPE_CHECKING:
+    from inmateria.watch.task_at_work import TaskAtWork
 
 LOG_LINES = 300
 SPARK_POINTS = 240
+RECENT = 50
 
 
 @dataclass
@@ -48,6 +51,7 @@ class _Known:
     device_s: Series = field(default_factory=Series)
     controls: list[Series] = field(default_factory=list)
     last: dict[str, Any] = field(default_factory=dict)
+    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     best: dict[str, Any] = field(default_factory=dict)
     best_before: dict[str, Any] = field(default_factory=dict)
     gradient: dict[str, Any] = field(default_factory=dict)
@@ -121,7 +125,7 @@ class SearchWatch:
         budget = known.session.get("budget_s")
         n = len(known.loss)
         step = np.arange(1, n + 1, dtype=np.float64)
-        state = self.state()
+        state, window = self.state(), self._windows.part()
         drawn = {
             "kind": "search",
             "name": self.name,
@@ -142,12 +146,24 @@ class SearchWatch:
             "quality": curve(step, known.quality.values),
             "device_s": curve(step, known.device_s.values, most=100),
             "last": known.last,
+            "strip": self._strip(window),
             "best": known.best,
             "controls": self._controls(),
-            "window": self._windows.part(),
+            "window": window,
             **({} if known.task is None else known.task.words()),
         }
         return dict(clean(drawn))
+
+    def _strip(self, window: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The reading to show as a strip: the one whose windows are there, else the last.
+
+        Windows are written once a second, so they may be a few iterations old.
+        """
+        if window is not None:
+            for reading in self._known.recent:
+                if reading["iteration"] == window["iteration"]:
+                    return {**reading, "recorded": True}
+        return {**self._known.last, "recorded": False}
 
     def _controls(self) -> list[dict[str, Any]]:
         known = self._known
@@ -198,6 +214,9 @@ class SearchWatch:
                 self._note(entry)
 
     def _begin(self, head: dict[str, Any]) -> None:
+        # Losses bring torch, which takes seconds: the page is there before it.
+        from inmateria.watch.task_at_work import TaskAtWork
+
         known = self._known
         known.head, known.session = head, _mapping(head.get("session"))
         known.clock = _time(head.get("started_utc"))
@@ -232,6 +251,7 @@ class SearchWatch:
         for series, value in zip(known.controls, found["controls"], strict=True):
             series.add([value])
         known.last = {**found, "iteration": len(known.loss), "device_s": known.spent_s}
+        known.recent.append(known.last)
         known.best_before = known.best
         if _beats(known.last, known.best):
             known.best = known.last

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from inmateria.errors import ParameterError, StorageError
-from inmateria.report.canvas import TOKENS
 from inmateria.version import __version__
 from inmateria.watch.run_state import SCHEMA, SCHEMA_VERSION, RunWatch
 
@@ -114,6 +113,8 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, path: Path, *, port: int = 0) -> None:
         if not 0 <= port <= 65535:
             raise ParameterError(f"port {port} is none; give 1 to 65535, or 0 for any free one")
+        # First: a port that is taken closes what has hardly begun.
+        self.look, self.closing = Look(path), threading.Event()
         try:
             super().__init__((HOST, port), _Answer)
         except OSError as error:
@@ -124,8 +125,6 @@ class PageServer(ThreadingHTTPServer):
                     "that is free"
                 ) from error
             raise
-        self.look = Look(path)
-        self.closing = threading.Event()
 
     @property
     def url(self) -> str:
@@ -221,6 +220,9 @@ def _page(sections: Mapping[str, str]) -> str:
 
 def _style() -> str:
     """The colours of our reports, then the page's own rules."""
+    # With its colours the canvas brings Matplotlib, which the start need not wait for.
+    from inmateria.report.canvas import TOKENS
+
     light = "".join(f"--{name}: {day}; " for name, (_, day, _) in TOKENS.items())
     dark = "".join(f"--{name}: {night}; " for name, (_, _, night) in TOKENS.items())
     return (
