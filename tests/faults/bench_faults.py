@@ -24,16 +24,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from inmateria.bench.bench import Bench, open_bench
-from inmateria.bench.park import park
 from tests.wire.faults import Faults, Refusal
 from tests.wire.ni_server import Server
 from tests.wire.ohmic7 import Ohmic7
 
+from inmateria.bench.bench import Bench, open_bench
+from inmateria.bench.park import park
 from inmateria.data.blocks import read_journal
 from inmateria.data.designs import Sinusoids
 from inmateria.data.sampling import sample
-from inmateria.errors import InMateriaError, InstrumentError, ParkingError
+from inmateria.errors import InMateriaError, InstrumentError, ParkingError, StoppedError
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.simulated import SimulatedRig
 
@@ -60,6 +60,7 @@ TERMINAL = """
 [[terminal]]
 name = "e{k}"
 channel = "{channel}"
+readback = "{readback}"
 limits_v = [-{limit}, {limit}]
 """
 OUTPUT = """
@@ -116,7 +117,12 @@ def write_bench(folder: Path, server: str, *, gain: float = 100.0, compliance: s
     channels = [f"cDAQ1Mod{1 + k // 4}/ao{k % 4}" for k in range(7)]
     parts = [BENCH.format(server=server, slew=SLEW_V_PER_S, compliance=compliance)]
     parts += [
-        TERMINAL.format(k=k + 1, channel=channel, limit=LIMIT_V)
+        TERMINAL.format(
+            k=k + 1,
+            channel=channel,
+            readback=channel.replace("/", "/_") + "_vs_aognd",
+            limit=LIMIT_V,
+        )
         for k, channel in enumerate(channels)
     ]
     parts += [OUTPUT.format(name=name, k=k, gain=gain) for k, name in enumerate("xy")]
@@ -349,11 +355,13 @@ def _disturbed(
     kind: str, seed: int, server: Server, bench: Bench, folder: Path
 ) -> tuple[str, float]:
     injection = Injection(server, np.random.default_rng([seed, 0]))
+    error, began = "", 0.0
     try:
         with bench.guard() as guard:
             error, began = _session(kind, seed, guard, folder, injection)
-    except ParkingError:
-        return "ParkingError", time.monotonic()
+    except (ParkingError, StoppedError) as error_at_exit:
+        # A second Ctrl-C may come while it parks, and is told when it has.
+        return type(error_at_exit).__name__, began or time.monotonic()
     return error, began
 
 

@@ -9,6 +9,7 @@ pytest.importorskip("grpc", reason="needs the extra 'ni'")
 
 from .bench_faults import KINDS, inject, plan
 
+
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "kill -9, then park"])
 def test_one_of_each(kind: str) -> None:
     outcome = inject(kind, 1000)
