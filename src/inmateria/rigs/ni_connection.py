@@ -25,6 +25,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
 
+NO_TASK = -200088
 _NO_SAMPLES_YET = -200284
 _FIXES = {
     -200290: "the computer or the network did not keep up: raise buffer_s",
@@ -32,7 +33,7 @@ _FIXES = {
     -200279: "recordings were not fetched in time: raise buffer_s",
     _NO_SAMPLES_YET: "is the sample clock running, and the chassis on?",
     -50103: "another program holds the module: close it",
-    -200088: "the task is gone: was the server or the driver started anew?",
+    NO_TASK: "the task is gone: was the server or the driver started anew?",
     -200220: "the device is gone: check its name, power and cable",
     -201003: "the device is gone: check its power and cable",
     -88705: "the device is gone: check its power and cable",
@@ -198,7 +199,7 @@ class Connection:
         if name == "ALREADY_EXISTS":
             return LeftOverError(
                 f"{what}: {self.server} still holds the tasks of a run that did not end, or that "
-                "runs elsewhere; wait for it, or recover it first (inmateria bench park)"
+                "runs elsewhere; wait for it, or bring it down first (inmateria park)"
             )
         if name == "DEADLINE_EXCEEDED":
             return LostError(

@@ -10,7 +10,7 @@ import numpy as np
 from inmateria.devices.device import FloatArray
 from inmateria.errors import InstrumentError
 from inmateria.rigs import ni_held
-from inmateria.rigs.ni_connection import Connection, LeftOverError
+from inmateria.rigs.ni_connection import NO_TASK, Connection, LeftOverError, RefusedError
 from inmateria.rigs.ni_held import Held
 from inmateria.rigs.ni_stream import Stream, pieces
 from inmateria.rigs.ni_tasks import FEWEST_SAMPLES, Tasks
@@ -191,8 +191,17 @@ class Player:
             self.watchdog_said = f"not armed: {error}"
 
     def _feed(self) -> None:
-        if self._watchdog is not None:
+        if self._watchdog is None:
+            return
+        try:
             self._watchdog.feed()
+        except RefusedError as error:
+            if error.code != NO_TASK:
+                raise
+            # The server was started anew and knows nothing of it.
+            self._watchdog.forget()
+            self._watchdog = None
+            self._arm()
 
     def _get_ready(self) -> None:
         """Raises if what the terminals hold is not what whoever plays now takes it to be."""

@@ -94,6 +94,12 @@ class Watchdog:
         self._thread.join()
         _let_go(self._connection, self._task)
 
+    def forget(self) -> None:
+        """Its task is gone from the server; there is nothing to give back."""
+        self._closing.set()
+        self._thread.join()
+        self._task._close_on_exit = False
+
     def _feed_on(self, every_s: float) -> None:
         while not self._closing.wait(every_s):
             try:
