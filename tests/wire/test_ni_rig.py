@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -212,6 +213,7 @@ def test_a_clipped_reading_says_so(server):
 def test_the_description_is_complete(server):
     with rig_on(server, device="chip B7") as rig:
         said = rig.describe()
+    assert json.loads(json.dumps(said)) == said
     assert said["device"] == {"kind": "sample", "name": "chip B7"}
     assert said["modules"] == {
         "cDAQ1Mod1": "NI 9263",
