@@ -17,6 +17,8 @@ def draw_iv_curves(
     *,
     names: Sequence[str],
     predicted: ArrayLike | None = None,
+    back: ArrayLike | None = None,
+    noise: ArrayLike | None = None,
     name: str = "iv-curves",
 ) -> str:
     """One small panel per terminal on a common current axis, inline SVG.
@@ -30,9 +32,15 @@ def draw_iv_curves(
         Of the terminals.
     predicted : (n_terminals, n_points) array, nA, optional
         A surrogate's current at the same voltages, drawn dashed.
+    back : (n_terminals, n_points) array, nA, optional
+        Current on the way back down, where `current` is that on the way up.
+    noise : (n_terminals,) array, nA, optional
+        Standard error of each point, drawn as a band of two about both ways.
     """
     volts, amps = np.asarray(voltage, dtype=np.float64), np.asarray(current, dtype=np.float64)
     guess = None if predicted is None else np.asarray(predicted, dtype=np.float64)
+    down = None if back is None else np.asarray(back, dtype=np.float64)
+    band = np.zeros(len(names)) if noise is None else np.asarray(noise, dtype=np.float64)
     n_columns = min(4, len(names))
     n_rows = -(-len(names) // n_columns)
 
@@ -40,7 +48,13 @@ def draw_iv_curves(
         panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
         for i, terminal in enumerate(names):
             axes = panels[i // n_columns, i % n_columns]
-            axes.plot(volts[i], amps[i], color=LOW, label="device")
+            axes.plot(volts[i], amps[i], color=LOW, label="device" if down is None else "rising")
+            if down is not None:
+                axes.plot(volts[i], down[i], color=HIGH, linewidth=1.0, label="falling")
+            for way, colour in ((amps, LOW), (down, HIGH)):
+                if way is not None and band[i] > 0:
+                    low, high = way[i] - 2 * band[i], way[i] + 2 * band[i]
+                    axes.fill_between(volts[i], low, high, color=colour, alpha=0.18, linewidth=0)
             if guess is not None:
                 axes.plot(volts[i], guess[i], color=HIGH, dashes=(3, 2), label="surrogate")
             axes.set_title(terminal, loc="left", fontweight="bold")
@@ -51,7 +65,7 @@ def draw_iv_curves(
             panels[i // n_columns, i % n_columns].set_axis_off()
         for row in panels:
             row[0].set_ylabel("current (nA)")
-        if guess is not None:
+        if guess is not None or down is not None:
             handles, labels = panels[0, 0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside lower center", ncols=2)
 

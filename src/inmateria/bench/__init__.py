@@ -1,0 +1,1 @@
+"""What stands on a table in the lab: one file that says it, and what is done with it first."""

@@ -1,0 +1,87 @@
+"""What a comparison with an earlier measurement says of each output, in plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import f as fisher
+
+from inmateria.bench.finding import Finding, plus_minus
+
+if TYPE_CHECKING:
+    from inmateria.bench.stability import Stability
+
+_N_SIGMA = 4.0
+
+
+def stability_findings(found: Stability, *, false_alarm: float) -> list[Finding]:
+    """A line for the change, and one each for drift, a common factor and noise where there is one.
+
+    Parameters
+    ----------
+    found : Stability
+    false_alarm : float
+        Below which a probability counts, all outputs together.
+    """
+    lines: list[Finding] = []
+    least = false_alarm / len(found.outputs)
+    for o, name in enumerate(found.outputs):
+        verdict = found.verdicts[o]
+        scale = float(np.std(found.then.level[o]))
+        share = f", {found.change_na[o] / scale:.1%} of its currents" if scale > 0 else ""
+        numbers = (
+            f"{found.change_na[o]:.2g} nA rms{share}, where the noise of both makes "
+            f"{found.expected_na[o]:.2g} nA (F = {found.statistic[o]:.3g}, "
+            f"p = {found.p_value[o]:.2g})"
+        )
+        if np.isfinite(found.correlation[o]):
+            numbers += f"; correlation {found.correlation[o]:.5f}"
+        if verdict == "changed":
+            lines.append(Finding("wrong", f"{name} has changed by {numbers}"))
+            factor = found.gain[o] - 1
+            if found.left_p_value[o] >= least and abs(factor) > _N_SIGMA * found.gain_error[o]:
+                factor_text = plus_minus(found.gain[o], found.gain_error[o])
+                lines.append(Finding("wrong", (
+                    f"{name}: a common factor of {factor_text} "
+                    "explains it: look at the gain of its converter before the device"
+                )))  # fmt: skip
+        else:
+            lines.append(Finding("good", f"{name} is unchanged: {numbers}"))
+        offset = (
+            f"{name}: all currents moved together by {found.offset_na[o]:+.2g} nA, within a "
+            f"measurement they wander by {found.offset_error_na[o]:.2g} nA "
+            f"(p = {found.offset_p_value[o]:.2g})"
+        )
+        if found.offset_p_value[o] < least:
+            lines.append(Finding("look", f"{offset}: drift, which is no change of the device"))
+        else:
+            lines.append(Finding("good", offset))
+        lines += _noise(found, o, name, least)
+        if not np.isfinite(found.correlation[o]):
+            lines.append(Finding("wrong", (
+                f"{name} does not depend on any voltage: there is nothing to compare; see "
+                "`inmateria bench test`"
+            )))  # fmt: skip
+    if found.n_clipped:
+        n = found.n_clipped + len(found.points)
+        lines.append(Finding("look", (
+            f"{found.n_clipped} of {n} points are at the end of an output's range and left out"
+        )))  # fmt: skip
+    return lines
+
+
+def _noise(found: Stability, o: int, name: str, least: float) -> list[Finding]:
+    then, now = float(found.then.noise[o]), float(found.now.noise[o])
+    if not (then > 0 and now > 0):
+        return []
+    ratio = (now / then) ** 2
+    # Correlated readings are worth fewer: a half of them, at this exponent.
+    freedom = (found.now.freedom / 2, found.then.freedom / 2)
+    tail = min(fisher.sf(ratio, *freedom), fisher.sf(1 / ratio, *freedom[::-1]))
+    if 2 * tail >= least:
+        return []
+    return [Finding("look", (
+        f"{name}: a reading's noise was {then:.2g} nA and is {now:.2g} nA: look at cables, "
+        "pumps and temperature"
+    ))]  # fmt: skip
