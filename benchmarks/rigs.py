@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
+from tests.wire.ohmic7 import Ohmic7
 
 from inmateria.errors import InstrumentError
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.rig import Rig
 from inmateria.rigs.simulated import SimulatedRig
-from tests.wire.ohmic7 import Ohmic7
 
 SLEW = 200.0
 BUFFER_S = 0.1
@@ -40,8 +40,9 @@ def simulated(rate: float) -> Iterator[Rig]:
 @contextmanager
 def ni(rate: float) -> Iterator[Rig]:
     """The same behind NI's protocol, in real time."""
-    from inmateria.rigs.ni import NIRig
     from tests.wire.wiring import inputs, outputs
+
+    from inmateria.rigs.ni import NIRig
 
     command = [sys.executable, "-m", "tests.wire.ni_server", "--delay", "38"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -9,7 +10,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from inmateria.errors import ConfigurationError, InstrumentError, MissingExtraError, ShapeError
+from inmateria.errors import (
+    ComplianceError,
+    ConfigurationError,
+    InstrumentError,
+    MissingExtraError,
+    ShapeError,
+)
 from inmateria.rigs.delay import measure_delay
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.ni import AnalogInput, AnalogOutput, NIRig
@@ -143,13 +150,13 @@ def test_more_than_was_announced_is_refused(server):
 
 def test_a_stream_that_is_closed_stops_where_it_is_and_knows_where(server):
     voltage = some_waveform(20_000)
-    with rig_on(server, buffer_s=0.1) as rig:
+    with rig_on(server) as rig:
         stream = rig.stream(np.hsplit(voltage, 20), 20_000)
         next(stream)
         stream.close()
         n = server.chassis.played.shape[1]
-        # Not to the end of what was written, three buffers, and a sample that no other one is.
-        assert 1_000 <= n < 3_000
+        # Not to the end of what was written, two buffers and a block.
+        assert 1_000 <= n < 5_000
         np.testing.assert_array_equal(rig.held_voltage, voltage[:, n - 1])
         np.testing.assert_array_equal(held(server), voltage[:, n - 1])
         assert rig.describe()["held_voltage_is"] == "counted by the instrument"
@@ -157,7 +164,7 @@ def test_a_stream_that_is_closed_stops_where_it_is_and_knows_where(server):
 
 def test_a_stream_that_was_left_open_ends_when_another_one_begins(server):
     voltage = some_waveform(20_000)
-    with rig_on(server, buffer_s=0.1) as rig:
+    with rig_on(server) as rig:
         stream = rig.stream(np.hsplit(voltage, 20), 20_000)
         next(stream)
         np.testing.assert_array_equal(rig.held_voltage, voltage[:, 999])  # as far as is known
@@ -169,6 +176,21 @@ def test_a_stream_that_was_left_open_ends_when_another_one_begins(server):
         with pytest.raises(InstrumentError, match="another one began"):
             next(stream)
         np.testing.assert_array_equal(rig.held_voltage, held(server))
+
+
+def test_a_guard_parks_from_where_compliance_stopped_it(server):
+    slew = 20.0
+    with rig_on(server, delay_samples=38) as rig:
+        guard = Guard(rig, slew_v_per_s=slew, block_s=0.1, compliance_na=60.0)
+        up = np.zeros((7, 20_000))
+        up[0] = np.linspace(0, 2, 20_000)  # 50 nA/V: too much at 1.2 V, after 1.2 s
+        with pytest.raises(ComplianceError):
+            guard.play(up)
+        np.testing.assert_allclose(held(server), 0, atol=1e-12)
+        assert guard.last_voltage.tolist() == [0.0] * 7
+    # Stopped before the block in which it was read, and two buffers ahead, were played out.
+    assert 1.2 <= server.chassis.highest_v[0] < 1.2 + 0.1 + 2 * 0.2
+    assert server.chassis.largest_step_v.max() <= slew / RATE * (1 + 1e-9)
 
 
 def test_seven_outputs_at_ten_kilosamples_keep_up_with_buffers_of_a_tenth_of_a_second():
@@ -212,6 +234,7 @@ def test_a_clipped_reading_says_so(server):
 def test_the_description_is_complete(server):
     with rig_on(server, device="chip B7") as rig:
         said = rig.describe()
+    assert json.loads(json.dumps(said)) == said
     assert said["device"] == {"kind": "sample", "name": "chip B7"}
     assert said["modules"] == {
         "cDAQ1Mod1": "NI 9263",
