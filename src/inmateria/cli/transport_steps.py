@@ -118,12 +118,17 @@ def _scattering(sample: Sample, _: Mapping[str, Any], __: Report) -> Arrays:
     }
 
 
-def _temperature(sample: Sample, _: Mapping[str, Any], __: Report) -> Arrays:
+def _temperature(sample: Sample, _: Mapping[str, Any], report: Report) -> Arrays:
     from inmateria.transport.energies import at_temperature
 
     settings = sample.settings
     found = at_temperature(
-        sample.gas, sample.potential, settings.temperature_k, accuracy=settings.sweep_accuracy
+        sample.gas,
+        sample.potential,
+        settings.temperature_k,
+        accuracy=settings.sweep_accuracy,
+        # More energies are planned wherever the average still changes.
+        progress=lambda done, planned: report(done, planned, "energies planned so far"),
     )
     return {
         "thermal_transmission": found.transmission,

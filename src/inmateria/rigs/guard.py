@@ -120,9 +120,12 @@ class Guard:
         self._settle = np.zeros((len(self._terminals), round(settle_s * rig.rate)))
         self._compliance = compliance_na
         self._record = record
+        # Asked once: to look for a property is to read it, and that may ask an instrument.
+        self._knows = rig if isinstance(rig, KnowsItsVoltage) else None
+        self._streams = rig if isinstance(rig, StreamingRig) else None
         held = np.zeros(len(self._terminals))
-        if isinstance(rig, KnowsItsVoltage):
-            held = np.array(rig.held_voltage)
+        if self._knows is not None:
+            held = np.array(self._knows.held_voltage)
         self._flight = Flight(held)
         if record is not None:
             record.holds(held)
@@ -167,8 +170,8 @@ class Guard:
         """
         if self._flight.landed:
             return self._flight.held.copy()
-        if isinstance(self._rig, KnowsItsVoltage):
-            return np.array(self._rig.held_voltage)
+        if self._knows is not None:
+            return np.array(self._knows.held_voltage)
         return self._flight.middle
 
     @property
@@ -278,7 +281,7 @@ class Guard:
             if not self._flight.landed:
                 if way.shape[1] == 0:
                     way = home[:, None]
-                if isinstance(self._rig, KnowsItsVoltage):
+                if self._knows is not None:
                     self._flight.lands(here)
             return self._send(way, going_home=True)
         except Exception as error:
@@ -363,8 +366,8 @@ class Guard:
         self, blocks: Iterable[FloatArray], n_samples: int
     ) -> Generator[FloatArray, None, None]:
         """Recordings of blocks, (n_outputs, n_k) nA, in order."""
-        if n_samples and isinstance(self._rig, StreamingRig):
-            with contextlib.closing(self._rig.stream(blocks, n_samples)) as readings:
+        if n_samples and self._streams is not None:
+            with contextlib.closing(self._streams.stream(blocks, n_samples)) as readings:
                 for reading in readings:
                     yield np.asarray(reading)
         else:
