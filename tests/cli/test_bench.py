@@ -93,6 +93,7 @@ def test_the_whole_job(inmateria: Run, bench: Path, tmp_path: Path) -> None:
         "as the surrogate has it",
         "as measured there, noise and drift included",
         "interpolated between them",
+        "compliance_na = 300.0",
     ):
         assert expected in page
     assert "Inside the device" not in page
@@ -124,7 +125,7 @@ def test_the_whole_job(inmateria: Run, bench: Path, tmp_path: Path) -> None:
 
 def test_training_on_it(inmateria: Run, bench: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    outcome = inmateria("train", "OR", "--method", "homodyne", "--bench", bench, "--budget-s", "5",
+    outcome = inmateria("train", "OR", "--method", "homodyne", "--bench", bench, "--budget-s", "6",
                         "--min-margin", "0.1", "-o", out)  # fmt: skip
     assert outcome.status == 0, outcome.err
     solution = json.loads((out / "OR.json").read_text())
@@ -257,6 +258,7 @@ def test_a_crash_and_the_way_back(inmateria: Run, bench: Path, tmp_path: Path) -
         time.sleep(0.002)
     other = inmateria("sample", "--bench", bench, "--duration", "1", "-o", tmp_path / "other.nc")
     assert "another process drives this bench" in other.err
+    assert_one_line(inmateria("check", bench), "another process drives this bench")
     process.kill()
     process.communicate()
     last = read_voltage_record(record)
