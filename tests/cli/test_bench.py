@@ -16,6 +16,7 @@ import pytest
 from tests.bench.benches import fields, ni_fields, save_device, write_bench
 
 from inmateria.bench import bench as bench_module
+from inmateria.cli import demo
 from inmateria.data.measurement import open_measurement
 from inmateria.errors import missing_extra
 from inmateria.rigs.voltage_record import read_voltage_record
@@ -78,7 +79,10 @@ def test_a_sample_is_that_of_its_device(
     assert inmateria(*short, "--bench", bench, "-o", here).status == 0
 
 
-def test_the_whole_job(inmateria: Run, bench: Path, tmp_path: Path) -> None:
+def test_the_whole_job(
+    inmateria: Run, bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "N_MEASURED", 60)
     config = tmp_path / "small.toml"
     config.write_text(f'bench = "{bench}"\n{SMALL}')
     outcome = inmateria("demo", "--config", config, "--out", tmp_path / "runs")
@@ -98,7 +102,7 @@ def test_the_whole_job(inmateria: Run, bench: Path, tmp_path: Path) -> None:
         assert expected in page
     assert "Inside the device" not in page
     points = open_measurement(run / "data" / "random-points.nc")
-    assert points.sizes["sample"] == 300
+    assert points.sizes["sample"] == 60
     assert parked(bench)
     # A model of this bench is taken there, and its resolved settings can be given again.
     again = inmateria("verify", run / "solutions", "--bench", bench, "--model",
