@@ -65,24 +65,26 @@ def test_it_is_driven_and_released(bench):
 
 
 @pytest.fixture
-def other():
-    """Somebody else who talks to the source; the simulation forgets when all have left."""
+def left_up():
+    """Somebody else has set a source; the simulation forgets it when the first of them leaves."""
     with contextlib.redirect_stdout(io.StringIO()):
         dac = Source3("other", "GPIB::1::INSTR")
-    yield dac
+    assert dac.ask("SOUR1:VOLT 0.3") == "OK"
+    yield
     dac.close()
 
 
-def test_a_source_that_was_left_up_is_parked_first(bench, other):
-    assert other.ask("SOUR1:VOLT 0.3") == "OK"
+def test_a_source_that_was_left_up_is_refused(bench, left_up):
     with pytest.raises(InstrumentError, match=r"e1 at 0\.3 V .*`inmateria park"), bench.guard():
         pass
     assert not qcodes.Instrument.exist("dac")
+
+
+def test_a_source_that_was_left_up_is_parked(bench, left_up):
     done = park(bench)
     np.testing.assert_allclose(done.start_v, [0.3, 0.0])
     # 0.3 V at 25 V/s in steps of 2 ms.
     assert done.ramp_s == pytest.approx(0.012, abs=0.002)
-    assert float(other.ask("SOUR1:VOLT?")) == 0
     with bench.guard() as guard:
         np.testing.assert_array_equal(guard.last_voltage, 0)
 
