@@ -16,6 +16,7 @@ import pytest
 from tests.bench.benches import fields, ni_fields, save_device, write_bench
 
 from inmateria.bench import bench as bench_module
+from inmateria.cli import demo
 from inmateria.data.measurement import open_measurement
 from inmateria.errors import missing_extra
 from inmateria.rigs.voltage_record import read_voltage_record
@@ -78,7 +79,10 @@ def test_a_sample_is_that_of_its_device(
     assert inmateria(*short, "--bench", bench, "-o", here).status == 0
 
 
-def test_the_whole_job(inmateria: Run, bench: Path, tmp_path: Path) -> None:
+def test_the_whole_job(
+    inmateria: Run, bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "N_MEASURED", 60)
     config = tmp_path / "small.toml"
     config.write_text(f'bench = "{bench}"\n{SMALL}')
     outcome = inmateria("demo", "--config", config, "--out", tmp_path / "runs")
@@ -93,11 +97,12 @@ def test_the_whole_job(inmateria: Run, bench: Path, tmp_path: Path) -> None:
         "as the surrogate has it",
         "as measured there, noise and drift included",
         "interpolated between them",
+        "compliance_na = 300.0",
     ):
         assert expected in page
     assert "Inside the device" not in page
     points = open_measurement(run / "data" / "random-points.nc")
-    assert points.sizes["sample"] == 300
+    assert points.sizes["sample"] == 60
     assert parked(bench)
     # A model of this bench is taken there, and its resolved settings can be given again.
     again = inmateria("verify", run / "solutions", "--bench", bench, "--model",
@@ -124,7 +129,7 @@ def test_the_whole_job(inmateria: Run, bench: Path, tmp_path: Path) -> None:
 
 def test_training_on_it(inmateria: Run, bench: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    outcome = inmateria("train", "OR", "--method", "homodyne", "--bench", bench, "--budget-s", "5",
+    outcome = inmateria("train", "OR", "--method", "homodyne", "--bench", bench, "--budget-s", "6",
                         "--min-margin", "0.1", "-o", out)  # fmt: skip
     assert outcome.status == 0, outcome.err
     solution = json.loads((out / "OR.json").read_text())
@@ -257,6 +262,7 @@ def test_a_crash_and_the_way_back(inmateria: Run, bench: Path, tmp_path: Path) -
         time.sleep(0.002)
     other = inmateria("sample", "--bench", bench, "--duration", "1", "-o", tmp_path / "other.nc")
     assert "another process drives this bench" in other.err
+    assert_one_line(inmateria("check", bench), "another process drives this bench")
     process.kill()
     process.communicate()
     last = read_voltage_record(record)

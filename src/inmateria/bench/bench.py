@@ -11,6 +11,7 @@ state to ask for, only what can be measured.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -103,6 +104,18 @@ class Bench:
         """
         known = self.record.exists() and self.record.stat().st_size > 0
         return read_voltage_record(self.record) if known else None
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether some process drives this bench just now."""
+        if not self.record.exists():
+            return False
+        with open(self.record, "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
 
     @contextlib.contextmanager
     def rig(self, rate_hz: float | None = None, *, highest: bool = True) -> Iterator[Rig]:

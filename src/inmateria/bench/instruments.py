@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from inmateria.bench.settings import Kind
 
 if TYPE_CHECKING:
-    from inmateria.bench.settings import BenchSettings
+    from qcodes.station import Station
+
+    from inmateria.bench.settings import BenchSettings, OutputSettings, TerminalSettings
+    from inmateria.rigs.qcodes_rig import Meter, Source
     from inmateria.rigs.rig import Rig
 
 
@@ -76,34 +79,14 @@ def _open_ni(settings: BenchSettings, rate_hz: float, _: Path) -> Rig:
 
 def _open_qcodes(settings: BenchSettings, rate_hz: float, folder: Path) -> Rig:
     from inmateria.rigs.qcodes_rig import QcodesRig
-    from inmateria.rigs.qcodes_station import (
-        meters_from_station,
-        open_station,
-        sources_from_station,
-    )
+    from inmateria.rigs.qcodes_station import open_station
 
     assert settings.instrument.station is not None
     station = open_station(folder / settings.instrument.station)
     try:
-        sources = sources_from_station(
-            station, {p.name: (p.address, *p.limits) for p in settings.terminal}
-        )
-        meters = meters_from_station(
-            station,
-            {
-                o.name: o.address if o.na_per_unit is None else (o.address, o.na_per_unit)
-                for o in settings.output
-            },
-        )
-        rig: Rig = QcodesRig(
-            [
-                source if part.unit_v is None else replace(source, unit_v=part.unit_v)
-                for source, part in zip(sources, settings.terminal, strict=True)
-            ],
-            [
-                replace(meter, na_per_unit=-meter.na_per_unit) if output.inverted else meter
-                for meter, output in zip(meters, settings.output, strict=True)
-            ],
+        return QcodesRig(
+            [_source(station, part) for part in settings.terminal],
+            [_meter(station, part) for part in settings.output],
             rate=rate_hz,
             device=settings.device,
             station=station,
@@ -111,7 +94,29 @@ def _open_qcodes(settings: BenchSettings, rate_hz: float, folder: Path) -> Rig:
     except BaseException:
         station.close_all_registered_instruments()
         raise
-    return rig
+
+
+def _source(station: Station, part: TerminalSettings) -> Source:
+    from inmateria.rigs.qcodes_rig import Source
+    from inmateria.rigs.qcodes_station import find_parameter, sources_from_station
+
+    if part.unit_v is not None:
+        return Source(part.name, find_parameter(station, part.address), *part.limits, part.unit_v)
+    (source,) = sources_from_station(station, {part.name: (part.address, *part.limits)})
+    return source
+
+
+def _meter(station: Station, part: OutputSettings) -> Meter:
+    from inmateria.rigs.qcodes_station import meters_from_station
+
+    named = part.address if part.na_per_unit is None else (part.address, part.na_per_unit)
+    (meter,) = meters_from_station(station, {part.name: named})
+    sign = -1.0 if part.inverted else 1.0
+    return replace(
+        meter,
+        na_per_unit=sign * meter.na_per_unit,
+        range_na=meter.range_na if part.range_na is None else part.range_na,
+    )
 
 
 _KINDS: dict[Kind, Callable[[BenchSettings, float, Path], Rig]] = {

@@ -46,6 +46,7 @@ _OF_KIND: dict[str, dict[str, tuple[Kind, ...]]] = {
         "gain_na_per_v": ("ni", "simulated"),
         "range_v": ("ni", "simulated"),
         "na_per_unit": ("qcodes",),
+        "range_na": ("qcodes",),
     },
 }
 _CHANNELS: dict[Kind, tuple[str, str, str]] = {
@@ -85,7 +86,7 @@ class TerminalSettings(Configuration):
     # An internal channel that reads what is put out.
     readback: str | None = None
     # Volts that one unit of the parameter is; left out, by the parameter's own unit.
-    unit_v: float | None = Field(default=None, gt=0)
+    unit_v: float | None = None
 
     @property
     def address(self) -> str:
@@ -111,6 +112,8 @@ class OutputSettings(Configuration):
     gain_na_per_v: float | None = Field(default=None, gt=0)
     # Nanoamperes that one unit of the parameter is; left out, by the parameter's own unit.
     na_per_unit: float | None = Field(default=None, gt=0)
+    # Largest current that the parameter can tell.
+    range_na: float | None = Field(default=None, gt=0)
     # A converter that gives a negative voltage for a current out of the device.
     inverted: bool = False
     range_v: float = Field(default=10.0, gt=0)
@@ -147,7 +150,7 @@ class BenchSettings(Configuration):
     def reach_na(self, output: OutputSettings) -> float:
         """Largest current that an output can tell, nA; infinite where only its driver knows."""
         if self.instrument.kind == "qcodes":
-            return math.inf
+            return math.inf if output.range_na is None else output.range_na
         clip_v = SIMULATED_CLIP_V if self.instrument.kind == "simulated" else math.inf
         return output.gain * min(output.range_v, clip_v)
 
@@ -217,6 +220,10 @@ def _check_limits(terminal: TerminalSettings) -> None:
             f"terminal {terminal.name} has no limits; say what the device may see, for example "
             "limits_v = [-1.0, 1.0]"
         )
+    if terminal.unit_v == 0:
+        raise ValueError(
+            f"terminal {terminal.name} has unit_v = 0; give the volts of one unit of its parameter"
+        )
     low, high = terminal.limits_v
     what = f"terminal {terminal.name} has the limits {low:g} V to {high:g} V"
     if not low < high:
@@ -270,8 +277,7 @@ def _check_readings(bench: BenchSettings) -> None:
         if bench.compliance_na is not None and bench.compliance_na >= reach:
             raise ValueError(
                 f"compliance_na = {bench.compliance_na:g} nA is more than output {output.name} can "
-                f"tell, {reach:g} nA ({reach / output.gain:g} V of {output.gain:g} nA/V); "
-                "lower it, or use a converter with a larger range"
+                f"tell, {reach:g} nA; lower it, or use a converter with a larger range"
             )
 
 

@@ -145,6 +145,8 @@ def _facts(bench: Bench) -> dict[str, str]:
 
 
 def _last(bench: Bench) -> str:
+    if bench.is_driven:
+        return "another process drives this bench"
     try:
         last = bench.last_voltages()
     except InMateriaError as error:
@@ -157,7 +159,9 @@ def _refused_by_bench(bench: Bench) -> list[str]:
     refused = []
     try:
         last = bench.last_voltages()
-        if last is not None and not last.at_rest:
+        if bench.is_driven:
+            refused.append("another process drives this bench; wait until it has ended")
+        elif last is not None and not last.at_rest:
             refused.append(f"terminals may not be at 0 V; run `inmateria park {bench.path}` first")
         if bench.is_simulated:
             from inmateria.bench.simulated import simulated_device

@@ -124,7 +124,7 @@ def _demo(settings: DemoSettings, place: Place) -> list[Stage]:
         judging = rehearse(
             "judging the surrogate",
             place,
-            lambda guard: play_design(guard, random_points()),
+            lambda guard: play_design(guard, random_points(guard.rate)),
             rate_hz=place.settings.rate_hz,
         )
         stages.append(judging)

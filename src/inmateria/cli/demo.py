@@ -244,17 +244,23 @@ def _measured(bench: Bench, run: Run) -> tuple[FloatArray, FloatArray]:
     from inmateria.data.sampling import sample
 
     with open_rig(bench, seed=TEST_SEED) as rig, step("judging the surrogate") as report:
-        path = sample(rig, random_points(), path=run.data / "random-points.nc", progress=report)
+        path = sample(
+            rig, random_points(rig.rate), path=run.data / "random-points.nc", progress=report
+        )
     dataset = open_measurement(path)
     good = ~dataset["clipped"].values.any(axis=1)
     return dataset["voltage"].values[good], dataset["current"].values[good]
 
 
-def random_points() -> Plateaus:
-    """Where a surrogate is judged on a bench, by a short way from point to point."""
+def random_points(rate_hz: float) -> Plateaus:
+    """Where a surrogate is judged on a bench, by a short way from point to point.
+
+    Held for a step at least, where an instrument is stepped slowly.
+    """
     from inmateria.data.designs import Plateaus
 
-    return Plateaus(N_MEASURED, hold_s=0.02, settle_s=0.01, order="tour", seed=TEST_SEED)
+    hold_s, settle_s = max(0.02, 1 / rate_hz), max(0.01, 1 / rate_hz)
+    return Plateaus(N_MEASURED, hold_s=hold_s, settle_s=settle_s, order="tour", seed=TEST_SEED)
 
 
 def _started(run: Run) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from inmateria.bench.bench import Bench
 from inmateria.data.configuration import Configuration, to_toml
 from inmateria.data.provenance import utc_now, versions
 from inmateria.devices.device import Device
@@ -93,7 +94,7 @@ def verification_page(
     accuracy: str | None = None,
 ) -> Page:
     """The page of `inmateria verify`; `accuracy` says how good the device's engine is."""
-    facts = _facts(place, found, started_utc=utc_now(), accuracy=accuracy)
+    facts = _facts(place, started_utc=utc_now(), accuracy=accuracy, fidelity=found[0].fidelity)
     facts["seed"] = str(settings.seed)
     return Page(
         "Verification on the device",
@@ -103,7 +104,7 @@ def verification_page(
             *_task_sections(found, place),
             *_inside(found, place),
             device_section(place, inputs=found[0].inputs),
-            _appendix(settings),
+            _appendix(settings, place),
         ],
     )
 
@@ -125,7 +126,9 @@ def demo_page(
     device's engine is.
     """
     seeds = {name: getattr(settings, name).seed for name in ("sample", "fit", "train", "verify")}
-    facts = _facts(place, found, started_utc=started_utc, accuracy=accuracy) | {
+    facts = _facts(
+        place, started_utc=started_utc, accuracy=accuracy, fidelity=found[0].fidelity
+    ) | {
         "inputs": ", ".join(found[0].inputs),
         "seeds": ", ".join(f"{name} {seed}" for name, seed in seeds.items()),
     }
@@ -145,7 +148,7 @@ def demo_page(
                 note=_how_fitted(fit.surrogate.describe()),
                 measured_label="current of the device (nA)",
             ),
-            _appendix(settings),
+            _appendix(settings, place),
         ],
     )
 
@@ -161,7 +164,9 @@ def training_page(
 ) -> Page:
     """The page of `inmateria train` on a device: how each search went, and what it found."""
     found = [t.verification for t in trained]
-    facts = _facts(place, found, started_utc=started_utc, accuracy=accuracy) | {
+    facts = _facts(
+        place, started_utc=started_utc, accuracy=accuracy, fidelity=found[0].fidelity
+    ) | {
         "method": settings.method,
         "budget": f"{settings.budget_s:g} s of device time for each task",
         "seeds": f"search and its noise {settings.seed}, verification {settings.verify.seed}",
@@ -187,7 +192,7 @@ def training_page(
             *measured,
             *_inside(found, place),
             device_section(place, inputs=found[0].inputs),
-            _appendix(settings),
+            _appendix(settings, place),
         ],
     )
 
@@ -256,19 +261,22 @@ def _how_fitted(described: Mapping[str, Any]) -> str:
 
 
 def _facts(
-    place: Place, verified: Sequence[Verification], *, started_utc: str, accuracy: str | None
+    place: Place, *, started_utc: str, accuracy: str | None, fidelity: str = "simulation"
 ) -> dict[str, str]:
     found = versions()
     packages = ", ".join(f"{name} {found[name]}" for name in ("numpy", "numba", "torch"))
     return {
         "device": label(place),
         "output": ", ".join(place.outputs),
-        "fidelity": _FIDELITY.get(verified[0].fidelity, verified[0].fidelity),
+        "fidelity": _FIDELITY.get(fidelity, fidelity),
         **({} if accuracy is None else {"accuracy": accuracy}),
         "started": started_utc,
         "software": f"inmateria {found['inmateria']}, Python {found['python']}, {packages}",
     }
 
 
-def _appendix(settings: Configuration) -> Section:
-    return Section("Configuration", [Listing("config.toml", to_toml(settings))])
+def _appendix(settings: Configuration, place: Place) -> Section:
+    files = [Listing("config.toml", to_toml(settings))]
+    if isinstance(place, Bench):
+        files.append(Listing(place.path.name, to_toml(place.settings)))
+    return Section("Configuration", files)

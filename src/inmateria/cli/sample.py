@@ -25,6 +25,8 @@ from inmateria.cli.settings import flags, resolve
 )
 @click.option("--duration", "duration_s", type=float, metavar="S", help="Seconds to record.  [100]")
 @click.option("--points", type=int, help="Points to visit, for plateaus.  [10000]")
+@click.option("--hold", "hold_s", type=float, metavar="S", help="Averaged at each.  [0.005]")
+@click.option("--settle", "settle_s", type=float, metavar="S", help="Waited before.  [0.005]")
 @click.option("--base-hz", type=float, help="Lowest frequency of a trajectory.  [8]")
 @click.option("--rate", "rate_hz", type=float, help="Samples per second.  [1000]")
 @click.option("--seed", type=int, help="Of phases, points and noise.  [0]")

@@ -22,6 +22,9 @@ class DriveSettings(Configuration):
     design: Literal["sinusoids", "triangles", "plateaus"] = "triangles"
     duration_s: float = Field(default=100.0, gt=0)
     points: int = Field(default=10_000, ge=1)
+    # Of plateaus; left out, what suits converters.
+    hold_s: float | None = Field(default=None, gt=0)
+    settle_s: float | None = Field(default=None, ge=0)
     base_hz: float = Field(default=8.0, gt=0)
     # Ten times slower than the converters can: neighbouring rows then tell different things.
     rate_hz: float = Field(default=1_000.0, gt=0)

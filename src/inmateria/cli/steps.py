@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -49,7 +50,12 @@ def record(settings: DriveSettings, place: Place, out: Path) -> Path:
 def design_of(settings: DriveSettings) -> Sinusoids | Triangles | Plateaus:
     """The sampling design that the settings name."""
     if settings.design == "plateaus":
-        return Plateaus(settings.points, seed=settings.seed)
+        usual = Plateaus(settings.points, seed=settings.seed)
+        return replace(
+            usual,
+            hold_s=usual.hold_s if settings.hold_s is None else settings.hold_s,
+            settle_s=usual.settle_s if settings.settle_s is None else settings.settle_s,
+        )
     kind = Triangles if settings.design == "triangles" else Sinusoids
     return kind(settings.duration_s, base_hz=settings.base_hz, seed=settings.seed)
 
