@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from inmateria.errors import ParameterError, StorageError
+from inmateria.report.colours import TOKENS
 from inmateria.version import __version__
 from inmateria.watch.run_state import SCHEMA, SCHEMA_VERSION, RunWatch
 
@@ -224,9 +225,6 @@ def _page(sections: Mapping[str, str]) -> str:
 
 def _style() -> str:
     """The colours of our reports, then the page's own rules."""
-    # With its colours the canvas brings Matplotlib, which the start need not wait for.
-    from inmateria.report.canvas import TOKENS
-
     light = "".join(f"--{name}: {day}; " for name, (_, day, _) in TOKENS.items())
     dark = "".join(f"--{name}: {night}; " for name, (_, _, night) in TOKENS.items())
     return (
