@@ -79,7 +79,6 @@ def test_runs_are_listed(
     inmateria: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
     assert "no runs in" in inmateria("runs").out
     first = Run.create("runs", "demo")
     first.finish(result="16 of 16 [b]gates[/b] verified")

@@ -76,7 +76,7 @@ def dom(chromium: str, url: str, folder: Path) -> str:
     Not with a budget of virtual time: that waits for the stream of events, which never ends.
     """
     done = subprocess.run(
-        [chromium, *FLAGS, "--timeout=4000", f"--user-data-dir={folder / 'profile'}",
+        [chromium, *FLAGS, "--timeout=30000", f"--user-data-dir={folder / 'profile'}",
          "--dump-dom", url],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_search_that_is_done(chromium: str, search: Path, tmp_path: Path) -> N
         page = dom(chromium, url, tmp_path)
         picture = tmp_path / "page.png"
         subprocess.run(
-            [chromium, *FLAGS, "--timeout=4000", f"--user-data-dir={tmp_path / 'profile'}",
+            [chromium, *FLAGS, "--timeout=30000", f"--user-data-dir={tmp_path / 'profile'}",
              "--window-size=1280,1800", f"--screenshot={picture}", url],
             capture_output=True, timeout=120, check=True,
         )  # fmt: skip

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from inmateria.watch.run_list import RunRow
 
 RUNS = Path("runs")
+WIDE = 1000  # a pipe has no width, and one line a run is what the next program wants
 HEADER = ("started (UTC)", "name", "state", "took", "result", "path")
 
 
@@ -48,9 +49,11 @@ def _print(rows: list[RunRow]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in HEADER:
-        # In a pipe nothing may be cut; in a narrow terminal the result is folded.
+        # In a narrow terminal the result is folded, and nothing is ever cut.
         table.add_column(name, no_wrap=name not in ("result", "path"), overflow="fold")
     colours = {"finished": "green", "running": "bold cyan", "stopped": "bold red"}
     for row in rows:

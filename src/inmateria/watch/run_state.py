@@ -33,6 +33,7 @@ LOG = ".search.jsonl"
 LOG_LINES = 400
 MOST_FILES = 40
 _TRIALS = ("verifications",)
+_JUDGED = (SearchWatch, SamplingWatch, FitWatch)
 _OTHER_LOGS = ("results.jsonl", "history.jsonl")
 MOST_TEXT = 20_000
 
@@ -72,6 +73,7 @@ class RunWatch:
         self._events: list[LogLine] = []
         self._finished: dict[str, Any] | None = None
         self._listing: dict[Path, os.stat_result] = {}
+        self._drawn: dict[str, tuple[State | None, dict[str, Any]]] = {}
         self._trials: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     @property
@@ -84,14 +86,14 @@ class RunWatch:
         self._listing = {file: status for f in self._folders() for file, status in _listed(f)}
         for name, part in self._found():
             self._parts.setdefault(name, part)
-        for part in self._parts.values():
-            part.refresh()
+        for name, part in self._parts.items():
+            if part.refresh():
+                self._drawn.pop(name, None)
         self._follow_history()
 
     def sections(self) -> Sections:
         """The state, section by section."""
-        drawn = {f"part:{name}": part.part() for name, part in self._parts.items()}
-        parts = {name: part for name, part in drawn.items() if part}
+        parts = {f"part:{name}": drawn for name in self._parts if (drawn := self._draw(name))}
         return {
             "head": self._head(),
             **parts,
@@ -120,6 +122,14 @@ class RunWatch:
         kind = _json(self.path / "provenance.json").get("name")
         if kind == "survey":
             yield "survey", SurveyWatch(self.path)
+
+    def _draw(self, name: str) -> dict[str, Any]:
+        """What the page draws of a part; computed again where its files or its state changed."""
+        part = self._parts[name]
+        state = part.state() if isinstance(part, _JUDGED) else None
+        if name not in self._drawn or self._drawn[name][0] != state:
+            self._drawn[name] = (state, part.part())
+        return self._drawn[name][1]
 
     def _head(self) -> dict[str, Any]:
         state = self._state()
@@ -151,8 +161,7 @@ class RunWatch:
         session = _json(self.path / "session.json") if self._whole else {}
         if session:
             return state_of(session, *self._listing)
-        judged = (SearchWatch, SamplingWatch, FitWatch)
-        states = [part.state() for part in self._parts.values() if isinstance(part, judged)]
+        states = [part.state() for part in self._parts.values() if isinstance(part, _JUDGED)]
         for name in ("running", "stopped", "stale", "waiting"):
             for state in states:
                 if state.name == name:

@@ -54,7 +54,7 @@ class _Known:
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     best: dict[str, Any] = field(default_factory=dict)
     best_before: dict[str, Any] = field(default_factory=dict)
-    gradient: dict[str, Any] = field(default_factory=dict)
+    extracted: Mapping[str, Any] | None = None
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
 
@@ -170,6 +170,7 @@ class SearchWatch:
         if known.task is None:
             return []
         last, best = known.last.get("controls", ()), known.best.get("controls", ())
+        gradient = {} if known.extracted is None else _gradients(known.extracted)
         rows = []
         for m, terminal in enumerate(known.task.controls):
             values = known.controls[m].values
@@ -181,7 +182,7 @@ class SearchWatch:
                     "now_v": last[m] if last else None,
                     "best_v": best[m] if best else None,
                     "history": curve(np.arange(1, values.size + 1), values, most=SPARK_POINTS),
-                    **{k: v[m] for k, v in known.gradient.items() if m < len(v)},
+                    **{k: v[m] for k, v in gradient.items() if m < len(v)},
                 }
             )
         return rows
@@ -256,7 +257,7 @@ class SearchWatch:
         if _beats(known.last, known.best):
             known.best = known.last
         if entry["kind"] == "extract":
-            known.gradient = _gradients(entry)
+            known.extracted = entry
         problems = sorted({str(p) for p in entry.get("problem", ()) if p})
         said = f", output {' and '.join(problems)}" if problems else ""
         self._say(
@@ -315,8 +316,11 @@ def _beats(found: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
 
 def _gradients(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Mean over the points of each derivative and its standard error, (n_controls,) nA/V."""
-    value = np.atleast_2d(np.array(entry["value"], dtype=np.float64))
-    error = np.atleast_2d(np.array(entry["standard_error"], dtype=np.float64))
+    try:
+        value = np.atleast_2d(np.array(entry["value"], dtype=np.float64))
+        error = np.atleast_2d(np.array(entry["standard_error"], dtype=np.float64))
+    except (KeyError, TypeError, ValueError):
+        return {}
     known = np.isfinite(value).all(axis=1)
     if not known.any():
         return {}

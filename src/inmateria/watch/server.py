@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from inmateria.errors import ParameterError, StorageError
+from inmateria.report.colours import TOKENS
 from inmateria.version import __version__
 from inmateria.watch.run_state import SCHEMA, SCHEMA_VERSION, RunWatch
 
@@ -28,6 +29,7 @@ NAMES = ("127.0.0.1", "localhost")
 EVERY_S = 0.5
 KEEP_ALIVE_S = 10.0
 _AT_ONCE_S = 0.3
+_REST = 9.0
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -55,14 +57,17 @@ class Look:
         """JSON of each section, as fresh as it may be."""
         with self._lock:
             if time.monotonic() >= self._next:
-                until = time.monotonic() + _AT_ONCE_S
+                began = time.monotonic()
+                until = began + _AT_ONCE_S
                 self._watch.refresh()
                 while self._watch.more and time.monotonic() < until:
                     self._watch.refresh()
                 found = self._watch.sections()
                 self._sections = {name: _json(value) for name, value in found.items()}
-                # What is not read to its end goes on at once.
-                self._next = time.monotonic() + (0.0 if self._watch.more else EVERY_S)
+                now = time.monotonic()
+                # What is not read to its end goes on at once; else the most of the time is rest.
+                rest = 0.0 if self._watch.more else max(EVERY_S, _REST * (now - began))
+                self._next = now + rest
             return dict(self._sections)
 
 
@@ -220,9 +225,6 @@ def _page(sections: Mapping[str, str]) -> str:
 
 def _style() -> str:
     """The colours of our reports, then the page's own rules."""
-    # With its colours the canvas brings Matplotlib, which the start need not wait for.
-    from inmateria.report.canvas import TOKENS
-
     light = "".join(f"--{name}: {day}; " for name, (_, day, _) in TOKENS.items())
     dark = "".join(f"--{name}: {night}; " for name, (_, _, night) in TOKENS.items())
     return (
