@@ -14,7 +14,7 @@ from inmateria.surrogates import fit as fit_module
 from inmateria.surrogates.checkpoint import read_checkpoint
 from inmateria.surrogates.files import model_paths, weights_sha256
 from inmateria.surrogates.fit import fit_surrogate
-from inmateria.surrogates.refit import refit
+from inmateria.surrogates.refit import refit_surrogate
 from inmateria.surrogates.surrogate import load_surrogate
 
 SHORT = {"epochs": 6, "batch_size": 64}
@@ -51,7 +51,7 @@ def test_gain_and_offset_of_the_converter_are_recovered(measured, truth, old, po
     def change(voltage):
         return gain * truth(voltage) + offset
 
-    result = refit(old, measure_changed(measured, change), **SHORT)
+    result = refit_surrogate(old, measure_changed(measured, change), **SHORT)
     # 800 rows; the old surrogate is off by 0.1 nA or so, gains of some 6 nA: below 0.1 / 6 / 28
     assert result.correction.gain == pytest.approx(gain, abs=5e-3)
     assert result.correction.offset_na == pytest.approx(offset, abs=0.05)
@@ -69,7 +69,7 @@ def test_a_lever_arm_that_changed_is_recovered(measured, truth, old, points):
     def change(voltage):
         return truth(voltage * np.array([1.1, 1.0, 1.0]))
 
-    result = refit(old, measure_changed(measured, change), **SHORT)
+    result = refit_surrogate(old, measure_changed(measured, change), **SHORT)
     assert result.steps[2].kept
     assert result.correction.factor == pytest.approx([1.1, 1.0, 1.0], abs=0.02)
     assert rms(result.surrogate, points, change) < 0.5 * rms(old, points, change)
@@ -79,7 +79,7 @@ def test_what_no_correction_describes_is_learnt_by_the_weights(measured, truth, 
     def change(voltage):
         return truth(voltage) + 1.5 * np.sin(4 * voltage[..., :1] * voltage[..., 1:2])
 
-    result = refit(old, measure_changed(measured, change, n=3000), batch_size=64)
+    result = refit_surrogate(old, measure_changed(measured, change, n=3000), batch_size=64)
     assert result.last_step == "weights"
     assert rms(result.surrogate, points, change) < 0.7 * rms(old, points, change)
 
@@ -91,7 +91,7 @@ def test_where_nothing_changed_nothing_gets_worse(measured, truth, old, points, 
     A step is taken by chance once in fifteen (1.5 standard errors), and then moves little.
     """
     data = measure_changed(measured, truth, n=400, seed=40 + seed)
-    result = refit(old, data, **SHORT, seed=seed)
+    result = refit_surrogate(old, data, **SHORT, seed=seed)
     assert rms(result.surrogate, points, truth) < 1.1 * rms(old, points, truth)
     fresh = fit_surrogate(data, hidden=(32, 32), epochs=60, batch_size=64).surrogate
     assert rms(result.surrogate, points, truth) < 0.5 * rms(fresh, points, truth)
@@ -102,7 +102,7 @@ def test_slow_noise_is_not_taken_for_an_offset(measured, truth, old, points):
     walk = np.cumsum(0.5 * np.random.default_rng(2).standard_normal((ROWS // 50, 2)), axis=0)
     walk += 0.3 - walk.mean(axis=0)
     data = measure_changed(measured, lambda v: truth(v) + np.repeat(walk, 50, axis=0))
-    result = refit(old, data, **SHORT)
+    result = refit_surrogate(old, data, **SHORT)
     assert result.correction.offset_found_na == pytest.approx([0.3, 0.3], abs=0.05)
     assert result.correction.offset_na == (0.0, 0.0)
     assert (np.array(result.correction.offset_error_na) > 0.3).all()
@@ -111,7 +111,7 @@ def test_slow_noise_is_not_taken_for_an_offset(measured, truth, old, points):
 
 def test_the_old_surrogate_is_left_alone_and_the_scaling_is_kept(measured, truth, old):
     before = {k: v.clone() for k, v in old.network.state_dict().items()}
-    result = refit(old, measure_changed(measured, lambda v: 1.1 * truth(v)), **SHORT)
+    result = refit_surrogate(old, measure_changed(measured, lambda v: 1.1 * truth(v)), **SHORT)
     for name, value in old.network.state_dict().items():
         assert torch.equal(value, before[name])
     for name in ("input_centre", "input_half_width", "output_mean", "output_std"):
@@ -122,9 +122,9 @@ def test_the_old_surrogate_is_left_alone_and_the_scaling_is_kept(measured, truth
 def test_provenance_names_the_parents(measured, truth, old, tmp_path):
     data = measure_changed(measured, lambda v: 1.1 * truth(v))
     old.save(tmp_path / "old")
-    first = refit(load_surrogate(tmp_path / "old"), data, **SHORT).surrogate
+    first = refit_surrogate(load_surrogate(tmp_path / "old"), data, **SHORT).surrogate
     first.save(tmp_path / "first")
-    second = refit(load_surrogate(tmp_path / "first"), data, **SHORT).surrogate
+    second = refit_surrogate(load_surrogate(tmp_path / "first"), data, **SHORT).surrogate
     json.dumps(second.describe(), allow_nan=False)
     digests = [
         json.loads(model_paths(tmp_path / name)[1].read_text())["weights_sha256"]
@@ -139,7 +139,7 @@ def test_provenance_names_the_parents(measured, truth, old, tmp_path):
 def test_terminals_and_outputs_are_matched_by_name(measured, truth, old):
     data = measure_changed(measured, lambda v: 1.1 * truth(v))
     turned = data.isel(terminal=[2, 0, 1], output=[1, 0])
-    one, other = refit(old, data, **SHORT), refit(old, turned, **SHORT)
+    one, other = refit_surrogate(old, data, **SHORT), refit_surrogate(old, turned, **SHORT)
     for name, tensor in one.surrogate.network.state_dict().items():
         assert torch.equal(tensor, other.surrogate.network.state_dict()[name]), name
 
@@ -149,16 +149,16 @@ def test_another_device_is_refused(measured, truth, old):
     with pytest.raises(
         TrainingError, match="has terminals a, b, c, what is measured has a, b, d: another device"
     ):
-        refit(old, data.assign_coords(terminal=["a", "b", "d"]))
+        refit_surrogate(old, data.assign_coords(terminal=["a", "b", "d"]))
     with pytest.raises(TrainingError, match="what is measured has x: another device"):
-        refit(old, data.isel(output=[0]))
+        refit_surrogate(old, data.isel(output=[0]))
     named = replace(
         old, provenance={**old.provenance, "training_data": {"device": "chip B7, device 3"}}
     )
     with pytest.raises(TrainingError, match=r"fitted to 'chip B7, device 3'.*'chip B7, device 4'"):
-        refit(named, data.assign_attrs(device='"chip B7, device 4"'))
+        refit_surrogate(named, data.assign_attrs(device='"chip B7, device 4"'))
     # a device that does not say its name keeps the old one
-    kept = refit(named, data, **SHORT).surrogate
+    kept = refit_surrogate(named, data, **SHORT).surrogate
     assert kept.provenance["training_data"]["device"] == "chip B7, device 3"
 
 
@@ -166,19 +166,19 @@ def test_voltages_that_the_surrogate_does_not_know_are_refused(measured, truth, 
     data = measure_changed(measured, truth)
     data["voltage"][0, 1] = 1.0
     with pytest.raises(VoltageLimitError, match="terminal b at 1 V leaves its range"):
-        refit(old, data)
+        refit_surrogate(old, data)
 
 
 @pytest.mark.parametrize("options", [{"rehearsal": -1.0}, {"n_errors": -1.0}, {"epochs": 0}])
 def test_settings_without_meaning_are_refused(measured, truth, old, options):
     with pytest.raises(ParameterError):
-        refit(old, measure_changed(measured, truth), **options)
+        refit_surrogate(old, measure_changed(measured, truth), **options)
 
 
 def test_a_resumed_refit_ends_in_the_same_bits(measured, truth, old, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_module, "CHECKPOINT_SECONDS", 0.0)
     data = measure_changed(measured, lambda v: truth(v * 1.04) + 0.5 * np.sin(5 * v[..., :1]))
-    whole = refit(old, data, **SHORT)
+    whole = refit_surrogate(old, data, **SHORT)
 
     def stop(line):
         if line["epoch"] == 3:
@@ -186,17 +186,17 @@ def test_a_resumed_refit_ends_in_the_same_bits(measured, truth, old, tmp_path, m
 
     path = tmp_path / "checkpoint"
     with pytest.raises(StoppedError):
-        refit(old, data, **SHORT, checkpoint=path, progress=stop)
+        refit_surrogate(old, data, **SHORT, checkpoint=path, progress=stop)
     assert len(read_checkpoint(path)[1]["loop"]["history"]) == 3
-    resumed = refit(old, data, **SHORT, checkpoint=path, resume=True)
+    resumed = refit_surrogate(old, data, **SHORT, checkpoint=path, resume=True)
     assert len(resumed.history) == 6
     for name, tensor in whole.surrogate.network.state_dict().items():
         assert torch.equal(tensor, resumed.surrogate.network.state_dict()[name]), name
     for options in ({"seed": 1}, {"rehearsal": 0.5}):
         with pytest.raises(TrainingError, match="belongs to a refit of another model"):
-            refit(old, data, **SHORT, **options, checkpoint=path, resume=True)
+            refit_surrogate(old, data, **SHORT, **options, checkpoint=path, resume=True)
     with pytest.raises(TrainingError, match="belongs to a refit of another model"):
-        refit(whole.surrogate, data, **SHORT, checkpoint=path, resume=True)
+        refit_surrogate(whole.surrogate, data, **SHORT, checkpoint=path, resume=True)
 
 
 def test_plateaus_have_no_slow_noise_taken_out(measured, truth, old, points):
@@ -204,7 +204,7 @@ def test_plateaus_have_no_slow_noise_taken_out(measured, truth, old, points):
     n = 1000
     data = measured(n, seed=31)
     data = data.assign(current=(("sample", "output"), 1.05 * truth(data["voltage"].values)))
-    result = refit(old, data, **SHORT)
+    result = refit_surrogate(old, data, **SHORT)
     assert result.correction.gain == pytest.approx([1.05, 1.05], abs=5e-3)
     assert result.error.driftless_na is None
     assert rms(result.surrogate, points, lambda v: 1.05 * truth(v)) < 0.5 * rms(

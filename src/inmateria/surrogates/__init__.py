@@ -3,7 +3,7 @@
 from inmateria.surrogates.brainspy import read_brainspy_data, read_brainspy_model
 from inmateria.surrogates.fit import Fit, FitError, fit_surrogate
 from inmateria.surrogates.network import ScaledNetwork
-from inmateria.surrogates.refit import Refit, refit
+from inmateria.surrogates.refit import Refit, refit_surrogate
 from inmateria.surrogates.surrogate import Surrogate, load_surrogate
 
 __all__ = [
@@ -16,5 +16,5 @@ __all__ = [
     "load_surrogate",
     "read_brainspy_data",
     "read_brainspy_model",
-    "refit",
+    "refit_surrogate",
 ]

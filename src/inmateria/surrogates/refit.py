@@ -83,7 +83,7 @@ class Refit:
         return next(s.name for s in reversed(self.steps) if s.kept)
 
 
-def refit(
+def refit_surrogate(
     surrogate: Surrogate,
     dataset: xr.Dataset,
     *,
@@ -152,7 +152,7 @@ def refit(
         seed=seed,
         drift=drift,
     )
-    recording = _of_the_same_device(surrogate, dataset)
+    recording = rows_for(surrogate, dataset)
     held = hold_out(recording.segment, validation, seed=seed)
     chosen = asdict(settings) | {"hidden": list(settings.hidden), "rehearsal": rehearsal,
                                  "n_errors": n_errors}  # fmt: skip
@@ -198,8 +198,17 @@ def refit(
     return Refit(result, before, error, tuple(steps), correction, loop.history, held)
 
 
-def _of_the_same_device(surrogate: Surrogate, dataset: xr.Dataset) -> Recording:
-    """The usable rows in the surrogate's order of terminals and outputs."""
+def rows_for(surrogate: Surrogate, dataset: xr.Dataset) -> Recording:
+    """The usable rows of a measurement, in the surrogate's order of terminals and outputs.
+
+    Raises
+    ------
+    ShapeError, NotFiniteError
+    TrainingError
+        If they are of another device, or too few.
+    VoltageLimitError
+        If they leave the surrogate's ranges.
+    """
     recording = usable_rows(dataset)
     known = surrogate.provenance.get("training_data", {}).get("device")
     check_same_device(

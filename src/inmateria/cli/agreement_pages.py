@@ -1,0 +1,83 @@
+"""What stands in the reports on a surrogate and its device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from inmateria.cli.pages import appendix, device_facts
+from inmateria.data.provenance import utc_now
+from inmateria.report.agreement_section import VERDICT, agreement_section, refit_section
+from inmateria.report.page import Page
+
+if TYPE_CHECKING:
+    from inmateria.cli.settings import RefitSettings, VerifySettings
+    from inmateria.devices.device import Device
+    from inmateria.surrogates.recording import Recording
+    from inmateria.surrogates.refit import Refit
+    from inmateria.surrogates.surrogate import Surrogate
+    from inmateria.training.agreement import Agreement
+
+
+def agreement_page(
+    settings: VerifySettings,
+    agreement: Agreement,
+    sentence: str,
+    device: Device,
+    *,
+    accuracy: str | None = None,
+) -> Page:
+    """The page of `inmateria verify` where only a surrogate is verified."""
+    return Page(
+        "Surrogate and device",
+        f"the surrogate {VERDICT[agreement.verdict]}",
+        device_facts(device, started_utc=utc_now(), accuracy=accuracy),
+        [agreement_section(agreement, sentence), appendix(settings)],
+    )
+
+
+def with_agreement(page: Page, agreement: Agreement, sentence: str) -> Page:
+    """A page of verified tasks with the section on their surrogate behind the first one."""
+    first, *others = page.sections
+    return replace(page, sections=[first, agreement_section(agreement, sentence), *others])
+
+
+def refit_page(
+    settings: RefitSettings,
+    result: Refit,
+    old: Surrogate,
+    recording: Recording,
+    *,
+    line: str,
+    facts: dict[str, str],
+    before: Agreement | None = None,
+    after: Agreement | None = None,
+) -> Page:
+    """The page of `inmateria refit`.
+
+    `before` and `after` hold the old and the new surrogate against the same
+    levels of the device, where it was at hand.
+    """
+    voltage, measured = recording.voltage[result.held], recording.current[result.held]
+    held_out = (
+        measured.ravel(),
+        old.current(voltage).ravel(),
+        result.surrogate.current(voltage).ravel(),
+    )
+    at_points = None
+    sections = []
+    if before is not None and after is not None:
+        at_points = (
+            before.measured_na.ravel(),
+            before.predicted_na.ravel(),
+            after.predicted_na.ravel(),
+        )
+        sections.append(agreement_section(before, f"before: {before.sentence()}"))
+    section = refit_section(
+        result,
+        held_out=held_out,
+        random_points=at_points,
+        terminals=[t.name for t in old.terminals],
+        outputs=old.outputs,
+    )
+    return Page("Refit of a surrogate", line, facts, [section, *sections, appendix(settings)])
