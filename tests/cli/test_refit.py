@@ -121,7 +121,7 @@ def test_refit_to_a_device_that_is_at_hand(
     outcome = inmateria(*arguments)
     assert outcome.status == 0, outcome.err
     first, second, path = outcome.out.splitlines()
-    assert first.startswith("refitted, ")
+    assert "refitted: " in first
     assert "error at random points" in first
     assert second.startswith(("the surrogate agrees", "the device has drifted"))
     assert path == f"{new}.json"

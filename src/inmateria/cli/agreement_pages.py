@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from inmateria.cli.pages import appendix, device_facts
 from inmateria.data.provenance import utc_now
 from inmateria.report.agreement_section import VERDICT, agreement_section, refit_section
-from inmateria.report.page import Page
+from inmateria.report.page import Page, Section
 
 if TYPE_CHECKING:
     from inmateria.cli.settings import RefitSettings, VerifySettings
@@ -30,7 +30,7 @@ def agreement_page(
     """The page of `inmateria verify` where only a surrogate is verified."""
     return Page(
         "Surrogate and device",
-        f"the surrogate {VERDICT[agreement.verdict]}",
+        f"surrogate and device: {VERDICT[agreement.verdict]}",
         device_facts(device, started_utc=utc_now(), accuracy=accuracy),
         [agreement_section(agreement, sentence), appendix(settings)],
     )
@@ -58,21 +58,29 @@ def refit_page(
     `before` and `after` hold the old and the new surrogate against the same
     levels of the device, where it was at hand.
     """
+    from inmateria.surrogates.drift import drift_groups, without_drift
+    from inmateria.training.difference import without_slow_noise
+
     voltage, measured = recording.voltage[result.held], recording.current[result.held]
-    held_out = (
-        measured.ravel(),
-        old.current(voltage).ravel(),
-        result.surrogate.current(voltage).ravel(),
+    group = drift_groups(recording.segment[result.held])
+    left, left_now = (
+        without_drift(measured - s.current(voltage), group) for s in (old, result.surrogate)
     )
+    held_out = (measured.ravel(), left.ravel(), left_now.ravel())
     at_points = None
-    sections = []
+    sections: list[Section] = []
     if before is not None and after is not None:
-        at_points = (
-            before.measured_na.ravel(),
-            before.predicted_na.ravel(),
-            after.predicted_na.ravel(),
+        left, left_now = (
+            without_slow_noise(a.measured_na - a.predicted_na) for a in (before, after)
         )
-        sections.append(agreement_section(before, f"before: {before.sentence()}"))
+        at_points = (before.measured_na.ravel(), left.ravel(), left_now.ravel())
+        refit = "the refit that this page reports"
+        sections = [
+            agreement_section(
+                a, a.sentence(refit=refit), title=f"{which} surrogate at random points", name=which
+            )
+            for a, which in ((before, "Old"), (after, "Refitted"))
+        ]
     section = refit_section(
         result,
         held_out=held_out,

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from inmateria.surrogates.surrogate import Surrogate
 
 SAID = {
-    "offset": "nothing but the offset",
-    "outputs": "gain and offset",
-    "terminals": "gain, offset and terminals",
-    "weights": "the weights as well",
+    "offset": "only the offset was refitted",
+    "outputs": "gain and offset were refitted",
+    "terminals": "outputs and terminals were refitted",
+    "weights": "the network was refitted",
 }
 
 
@@ -93,7 +93,7 @@ def command(model: Path, data: Path | None, out: Path, config: Path | None, **gi
     path = new.save(out)
     checkpoint.unlink(missing_ok=True)
     line = (
-        f"refitted, {SAID[result.last_step]} changed: {result.before.rmse_na:.3g} nA before, "
+        f"{SAID[result.last_step]}: {result.before.rmse_na:.3g} nA before, "
         f"{result.error.rmse_na:.3g} nA after on {result.error.rows} held-out rows"
     )
     if before is not None and after is not None:
@@ -106,7 +106,9 @@ def command(model: Path, data: Path | None, out: Path, config: Path | None, **gi
     write_page(out.with_name(out.name + ".html"), page)
     click.echo(line)
     if after is not None:
-        click.echo(after.sentence(refit="inmateria sample and inmateria fit"))
+        click.echo(
+            after.sentence(refit="`inmateria sample` and `inmateria fit`, or a longer refit")
+        )
     click.echo(str(path))
 
 

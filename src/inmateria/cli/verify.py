@@ -77,7 +77,7 @@ def command(
         if settings.random_points is not None and surrogate is not None:
             agreement = compare_on_rig(settings.random_points, device, surrogate)
         found = try_out(settings, loaded, device, surrogate=surrogate) if loaded else []
-        accuracy = accuracy_line(device)
+        accuracy = accuracy_line(device) if found else None
     for verification in found:
         verification.save(out / f"{verification.task}.json")
     keep_device(device, out)
@@ -88,7 +88,7 @@ def command(
         click.echo(count_line(rows, noun="tasks"))
     if agreement is not None:
         agreement.save(out / "agreement.json")
-        refit = f"inmateria refit {model} --device {settings.device} -o NEW"
+        refit = f"`inmateria refit {model} --device {settings.device} -o NEW`"
         line = agreement.sentence(refit=refit)
         if found:
             page = with_agreement(page, agreement, line)

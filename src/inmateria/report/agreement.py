@@ -82,29 +82,33 @@ def draw_agreement(
 
 
 def draw_before_after(
-    measured: ArrayLike,
+    current: ArrayLike,
     before: ArrayLike,
     after: ArrayLike,
     *,
     name: str = "before-after",
 ) -> str:
-    """Measured minus predicted of two surrogates on the same axes, inline SVG.
+    """What two surrogates leave unexplained, on the same axes, inline SVG.
 
     Parameters
     ----------
-    measured, before, after : (n_points,) arrays, nA
+    current : (n_points,) array, nA
+        Measured.
+    before, after : (n_points,) arrays, nA
+        Measured minus predicted, slow noise taken out.
     """
-    truth = np.asarray(measured, dtype=np.float64)
-    away = [truth - np.asarray(guess, dtype=np.float64) for guess in (before, after)]
+    measured = np.asarray(current, dtype=np.float64)
+    away = [np.asarray(values, dtype=np.float64) for values in (before, after)]
     rms = [float(np.sqrt(np.mean(values**2))) for values in away]
 
     def paint(figure: Figure) -> None:
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
+        size = 3 if len(measured) < 1000 else 1.5
         for axes, values, label, value, colour in zip(
             panels, away, ("old surrogate", "refitted"), rms, (HIGH, LOW), strict=True
         ):
             axes.axhline(0, color=MUTED, linewidth=0.8)
-            axes.plot(truth, values, ".", color=colour, markersize=3 if len(truth) < 1000 else 1.5)
+            axes.plot(measured, values, ".", color=colour, markersize=size)
             axes.set(xlabel="measured current (nA)")
             axes.set_title(f"{label}: RMS {value:.3g} nA", loc="left")
         panels[0].set(ylabel="measured - predicted (nA)")
@@ -114,8 +118,8 @@ def draw_before_after(
         size=(7.2, 3.0),
         name=name,
         alt=(
-            f"Measured minus predicted current at {truth.size} points: rms {rms[0]:.3g} nA with "
-            f"the old surrogate, {rms[1]:.3g} nA with the refitted one"
+            f"Measured minus predicted current at {measured.size} points, slow noise taken out: "
+            f"rms {rms[0]:.3g} nA with the old surrogate, {rms[1]:.3g} nA with the refitted one"
         ),
     )
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from inmateria.report.agreement import draw_agreement, draw_before_after
 from inmateria.report.learning_curve import draw_learning_curve
 from inmateria.report.page import Block, Note, Picture, Section, Table
+from inmateria.training.difference import STRETCH
 
 if TYPE_CHECKING:
     from inmateria.devices.device import FloatArray
     from inmateria.surrogates.refit import Refit
     from inmateria.training.agreement import Agreement
 
-VERDICT = {"agrees": "agrees", "drifted": "drifted (offset only)", "parted": "parted"}
+VERDICT = {"agrees": "agree", "drifted": "drifted (offset only)", "parted": "parted"}
 _NOTE = (
     "Uniformly drawn points, each ramped to, settled on and averaged; the first quarter visited "
     "twice. Means of ten successive points are taken for slow noise, what two visits differ by for "
@@ -29,8 +30,14 @@ STEPS = {
 }
 
 
-def agreement_section(agreement: Agreement, sentence: str, *, stretch: int = 10) -> Section:
-    """Verdict, numbers and figures of a comparison at random points."""
+def agreement_section(
+    agreement: Agreement,
+    sentence: str,
+    *,
+    title: str = "Surrogate and device at random points",
+    name: str = "agreement",
+) -> Section:
+    """Verdict, numbers and figures of a comparison at random points; `name` is of the figures."""
     rows = [
         [
             d.output,
@@ -66,11 +73,11 @@ def agreement_section(agreement: Agreement, sentence: str, *, stretch: int = 10)
             offset_na=d.offset_na,
             gain=d.gain,
             allowed_na=d.allowed_na,
-            stretch=stretch,
-            name=f"agreement-{k}",
+            stretch=STRETCH,
+            name=f"{name}-{k}",
         )
         blocks.append(Picture(svg, f"Output {d.output}: measured minus predicted current."))
-    return Section("Surrogate and device at random points", blocks)
+    return Section(title, blocks)
 
 
 def refit_section(
@@ -86,8 +93,9 @@ def refit_section(
     Parameters
     ----------
     refit : Refit
-    held_out, random_points : measured, old and new currents, (n_points,) arrays, nA
-        On the held-out stretches, and at random points where the device was at hand.
+    held_out, random_points : (n_points,) arrays, nA
+        Measured currents, and what the old and the new surrogate leave of them without slow
+        noise: on the held-out stretches, and at random points where the device was at hand.
     terminals, outputs : sequences of str
     """
     rows = [
@@ -126,14 +134,16 @@ def refit_section(
               numeric=(1, 2)),
         Picture(
             draw_before_after(*held_out, name="before-after-held-out"),
-            f"{len(held_out[0])} held-out rows of the new measurement, noise included.",
+            f"{len(held_out[0])} held-out rows of the new measurement; "
+            "every segment's mean, slow noise, is taken out.",
         ),
     ]  # fmt: skip
     if random_points is not None:
         blocks.append(
             Picture(
                 draw_before_after(*random_points, name="before-after-random"),
-                f"{len(random_points[0])} uniformly drawn points on the device, noise included.",
+                f"{len(random_points[0])} uniformly drawn points on the device; "
+                "every stretch's mean, slow noise, is taken out.",
             )
         )
     if len(refit.history) > 1:

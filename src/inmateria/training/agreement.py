@@ -75,22 +75,25 @@ class Agreement:
         found = {d.verdict for d in self.differences}
         return next((v for v in ("parted", "drifted") if v in found), "agrees")
 
-    def sentence(self, *, refit: str = "inmateria refit MODEL --device DEVICE -o NEW") -> str:
+    def sentence(self, *, refit: str = "`inmateria refit MODEL --device DEVICE -o NEW`") -> str:
         """The verdict, the numbers behind it, and the fix where one is needed."""
         d = max(self.differences, key=lambda d: ("agrees", "drifted", "parted").index(d.verdict))
         error = f"{d.error_na:.2g} +- {d.error_uncertainty_na:.1g} nA beside noise and offset"
         offset = f"offset {d.offset_na:+.2g} +- {d.offset_error_na:.1g} nA"
-        allowed = f"{d.allowed_na:.2g} nA" + (" when it was fitted" if self.stated else " allowed")
+        stated = f"{d.stated_na:.2g} nA stated" if self.stated else "no error stated"
+        allowed = f"{stated}, {d.allowed_na:.2g} nA allowed"
         if d.verdict == "agrees":
-            return f"the surrogate agrees with the device: {error}, {allowed}; {offset}"
+            doubt = ", exceeded by less than two standard errors: visit more points"
+            allowed += doubt if d.error_na > d.allowed_na else ""
+            return f"the surrogate agrees with the device: {error} ({allowed}); {offset}"
         if d.verdict == "drifted":
             return (
                 f"the device has drifted, {offset} at {d.output}; for the rest the surrogate holds "
-                f"({error}, {allowed}): shift thresholds by the offset, or run `{refit}`"
+                f"({error}; {allowed}): shift thresholds by the offset, or try {refit}"
             )
         return (
-            f"surrogate and device have parted at {d.output}: {error}, {allowed}; gain "
-            f"{d.gain:.3f} +- {d.gain_error:.1g}, {offset}: run `{refit}`"
+            f"surrogate and device have parted at {d.output}: {error} ({allowed}); gain "
+            f"{d.gain:.3f} +- {d.gain_error:.1g}, {offset}: try {refit}"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -166,6 +166,11 @@ def difference(
     )
 
 
+def without_slow_noise(values: FloatArray) -> FloatArray:
+    """(n_points, n) values in the order of the visit, without their stretches' means."""
+    return without_drift(values, _stretches(len(values)))
+
+
 def _stretches(n: int) -> NDArray[np.int64]:
     """Which stretch each of n successive points belongs to, stretches of ten or a little more."""
     return np.arange(n) * max(1, n // STRETCH) // n
