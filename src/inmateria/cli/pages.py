@@ -94,7 +94,9 @@ def verification_page(
     accuracy: str | None = None,
 ) -> Page:
     """The page of `inmateria verify`; `accuracy` says how good the device's engine is."""
-    facts = _facts(place, started_utc=utc_now(), accuracy=accuracy, fidelity=found[0].fidelity)
+    facts = device_facts(
+        place, started_utc=utc_now(), accuracy=accuracy, fidelity=found[0].fidelity
+    )
     facts["seed"] = str(settings.seed)
     return Page(
         "Verification on the device",
@@ -104,7 +106,7 @@ def verification_page(
             *_task_sections(found, place),
             *_inside(found, place),
             device_section(place, inputs=found[0].inputs),
-            _appendix(settings, place),
+            appendix(settings, place),
         ],
     )
 
@@ -126,7 +128,7 @@ def demo_page(
     device's engine is.
     """
     seeds = {name: getattr(settings, name).seed for name in ("sample", "fit", "train", "verify")}
-    facts = _facts(
+    facts = device_facts(
         place, started_utc=started_utc, accuracy=accuracy, fidelity=found[0].fidelity
     ) | {
         "inputs": ", ".join(found[0].inputs),
@@ -148,7 +150,7 @@ def demo_page(
                 note=_how_fitted(fit.surrogate.describe()),
                 measured_label="current of the device (nA)",
             ),
-            _appendix(settings, place),
+            appendix(settings, place),
         ],
     )
 
@@ -164,7 +166,7 @@ def training_page(
 ) -> Page:
     """The page of `inmateria train` on a device: how each search went, and what it found."""
     found = [t.verification for t in trained]
-    facts = _facts(
+    facts = device_facts(
         place, started_utc=started_utc, accuracy=accuracy, fidelity=found[0].fidelity
     ) | {
         "method": settings.method,
@@ -192,7 +194,7 @@ def training_page(
             *measured,
             *_inside(found, place),
             device_section(place, inputs=found[0].inputs),
-            _appendix(settings, place),
+            appendix(settings, place),
         ],
     )
 
@@ -260,9 +262,10 @@ def _how_fitted(described: Mapping[str, Any]) -> str:
     )
 
 
-def _facts(
+def device_facts(
     place: Place, *, started_utc: str, accuracy: str | None, fidelity: str = "simulation"
 ) -> dict[str, str]:
+    """What was driven, and with which software."""
     found = versions()
     packages = ", ".join(f"{name} {found[name]}" for name in ("numpy", "numba", "torch"))
     return {
@@ -275,7 +278,8 @@ def _facts(
     }
 
 
-def _appendix(settings: Configuration, place: Place) -> Section:
+def appendix(settings: Configuration, place: Place | None = None) -> Section:
+    """Settings, and the bench file where there is one."""
     files = [Listing("config.toml", to_toml(settings))]
     if isinstance(place, Bench):
         files.append(Listing(place.path.name, to_toml(place.settings)))

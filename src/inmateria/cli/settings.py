@@ -163,6 +163,18 @@ class SearchSettings(TaskSettings):
         return {k: v for k, v in given.items() if v is not None} | self.options
 
 
+class PointSettings(Configuration):
+    """How a surrogate is compared with its device at random points."""
+
+    n_points: int = Field(default=200, ge=80)
+    rate_hz: float = Field(default=10_000.0, gt=0)
+    hold_s: float = Field(default=0.02, gt=0)
+    settle_s: float = Field(default=0.015, ge=0)
+    # Other points than those that the same seed draws elsewhere.
+    seed: int = Field(default=7, ge=0)
+    noise_seed: int = Field(default=8, ge=0)
+
+
 class VerifySettings(TrialSettings):
     """The device that solutions are tried on, and how."""
 
@@ -171,6 +183,38 @@ class VerifySettings(TrialSettings):
     engine: str | None = None
     # A bench file, in place of a device.
     bench: str | None = None
+    # Compares the surrogate with the device at random points, too.
+    random_points: PointSettings | None = None
+
+
+class RefitSettings(DriveSettings):
+    """How an old surrogate is brought up to date, and how the device is sampled for it."""
+
+    device: str | None = None
+    device_seed: int | None = Field(default=None, ge=0)
+    engine: str | None = None
+    # A bench file, in place of a device.
+    bench: str | None = None
+    duration_s: float = Field(default=10.0, gt=0)
+    # Not the phases and the noise of the measurement that the old surrogate was fitted to.
+    seed: int = Field(default=1, ge=0)
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=512, ge=1)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    rehearsal: float = Field(default=0.25, ge=0)
+    patience: int = Field(default=20, ge=1)
+    validation: float = Field(default=0.2, gt=0, le=0.5)
+    n_errors: float = Field(default=1.5, ge=0)
+    drift: bool = True
+    threads: int = Field(default=1, ge=1)
+    random_points: PointSettings = PointSettings()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `refit` is told, by name."""
+        names = ("epochs", "batch_size", "learning_rate", "rehearsal", "patience", "validation",
+                 "n_errors", "drift", "threads", "seed")  # fmt: skip
+        return {name: getattr(self, name) for name in names}
 
 
 class DemoSettings(Configuration):

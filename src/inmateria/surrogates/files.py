@@ -48,8 +48,8 @@ def write_model(path: str | Path, network: ScaledNetwork, description: Mapping[s
     StorageError, ParameterError
     """
     weights_path, json_path = model_paths(path)
-    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    weights = safetensors.torch.save(state)
+    weights = _weights(network)
+    state = network.state_dict()
     record = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -67,6 +67,11 @@ def write_model(path: str | Path, network: ScaledNetwork, description: Mapping[s
     make_folder(weights_path.parent)
     write_bytes(weights_path, weights)
     return write_text(json_path, json.dumps(record, indent=2) + "\n")
+
+
+def weights_sha256(network: ScaledNetwork) -> str:
+    """SHA-256 of the weights' file of a network, whether it has been written or not."""
+    return hashlib.sha256(_weights(network)).hexdigest()
 
 
 def read_model(path: str | Path) -> tuple[ScaledNetwork, tuple[Terminal, ...], dict[str, Any]]:
@@ -107,6 +112,12 @@ def no_network(path: str | Path, error: Exception) -> ModelFileError:
     return ModelFileError(
         f"{json_path} and {weights_path.name} do not make a network ({error}); "
         "copy both files again or fit again"
+    )
+
+
+def _weights(network: ScaledNetwork) -> bytes:
+    return safetensors.torch.save(
+        {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     )
 
 

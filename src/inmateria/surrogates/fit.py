@@ -20,7 +20,8 @@ from torch import Tensor
 
 from inmateria.errors import ParameterError, StoppedError, TrainingError
 from inmateria.surrogates.checkpoint import read_checkpoint, write_checkpoint
-from inmateria.surrogates.loop import Loop, Settings, cpu_threads, rmse
+from inmateria.surrogates.drift import driftless_rms
+from inmateria.surrogates.loop import Loop, Settings, cpu_threads, currents, rmse
 from inmateria.surrogates.network import DEFAULT_HIDDEN, ScaledNetwork
 from inmateria.surrogates.recording import Recording, hold_out, usable_rows
 from inmateria.surrogates.surrogate import Surrogate
@@ -44,11 +45,26 @@ class FitError:
         The same, divided by the standard deviation of all usable currents.
     rows : int
         Rows that were held out.
+    driftless_na : float, optional
+        The same as `rmse_na` with each held-out segment's own mean taken out:
+        slow noise does not count. None where segments are too short for it.
     """
 
     rmse_na: float
     relative: float
     rows: int
+    driftless_na: float | None = None
+
+    def as_dict(self) -> dict[str, float]:
+        """As a surrogate keeps it."""
+        kept: dict[str, float] = {
+            "validation_rmse_na": self.rmse_na,
+            "validation_relative": self.relative,
+            "validation_rows": self.rows,
+        }
+        if self.driftless_na is not None:
+            kept["validation_driftless_na"] = self.driftless_na
+        return kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,9 +188,9 @@ def fit_surrogate(
                     "repeat those, or give another checkpoint"
                 )
             loop.load_state(tensors, record["loop"])
-        _run(loop, path=path, identity=identity, progress=progress)
+        run_to_end(loop, path=path, identity=identity, progress=progress)
         loop.restore_best()
-        error = _error(loop.network, recording, held)
+        error = held_out_error(loop.network, recording, held)
     surrogate = Surrogate(
         loop.network,
         recording.terminals,
@@ -187,11 +203,7 @@ def fit_surrogate(
             "epochs_run": len(loop.history),
             "seconds": loop.history[-1]["seconds"],
         },
-        error={
-            "validation_rmse_na": error.rmse_na,
-            "validation_relative": error.relative,
-            "validation_rows": error.rows,
-        },
+        error=error.as_dict(),
     )
     return Fit(surrogate, loop.history, error)
 
@@ -215,23 +227,23 @@ def _set_up(
     high = np.array([t.high_v for t in recording.terminals])
     seen = recording.current[~held]
     network.set_scaling(
-        input_centre=_tensor((low + high) / 2),
-        input_half_width=_tensor((high - low) / 2),
-        output_mean=_tensor(seen.mean(axis=0)),
-        output_std=_tensor(np.maximum(seen.std(axis=0), np.finfo(np.float32).tiny)),
+        input_centre=tensor((low + high) / 2),
+        input_half_width=tensor((high - low) / 2),
+        output_mean=tensor(seen.mean(axis=0)),
+        output_std=tensor(np.maximum(seen.std(axis=0), np.finfo(np.float32).tiny)),
     )
     return Loop(
         network,
-        training=(_tensor(recording.voltage[~held]), _tensor(seen)),
-        validation=(_tensor(recording.voltage[held]), _tensor(recording.current[held])),
-        segment=_numbered(recording.segment[~held]),
+        training=(tensor(recording.voltage[~held]), tensor(seen)),
+        validation=(tensor(recording.voltage[held]), tensor(recording.current[held])),
+        segment=numbered(recording.segment[~held]),
         settings=settings,
         generator=generator,
         max_seconds=max_seconds,
     )
 
 
-def _run(
+def run_to_end(
     loop: Loop,
     *,
     path: Path | None,
@@ -262,19 +274,21 @@ def _run(
     write()
 
 
-def _error(
+def held_out_error(
     network: ScaledNetwork, recording: Recording, held: np.ndarray[Any, np.dtype[np.bool_]]
 ) -> FitError:
-    current = recording.current[held]
-    found = rmse(network, _tensor(recording.voltage[held]), _tensor(current))
+    """Error of a network on the held-out rows of a recording."""
+    voltage, current = recording.voltage[held], recording.current[held]
+    found = rmse(network, tensor(voltage), tensor(current))
     spread = math.sqrt(float(recording.current.var(axis=0).mean()))
-    return FitError(found, found / spread, len(current))
+    driftless = driftless_rms(current - currents(network, voltage), recording.segment[held])
+    return FitError(found, found / spread, len(current), driftless)
 
 
-def _numbered(segment: np.ndarray[Any, Any]) -> Tensor:
+def numbered(segment: np.ndarray[Any, Any]) -> Tensor:
     """Segments as numbers from 0."""
     return torch.tensor(np.unique(segment, return_inverse=True)[1], dtype=torch.int64)
 
 
-def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
+def tensor(array: np.ndarray[Any, Any]) -> Tensor:
     return torch.tensor(array, dtype=torch.float32)

@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from inmateria.devices.device import FloatArray
 from inmateria.errors import ParameterError, TrainingError
 from inmateria.surrogates.drift import Drift
 from inmateria.surrogates.network import ScaledNetwork
@@ -279,6 +281,14 @@ def rmse(network: ScaledNetwork, voltage: Tensor, current: Tensor) -> float:
         rows = slice(start, start + EVALUATION_ROWS)
         total += float((network(voltage[rows]) - current[rows]).square().double().sum())
     return math.sqrt(total / current.numel())
+
+
+@torch.no_grad()
+def currents(network: ScaledNetwork, voltage: FloatArray) -> FloatArray:
+    """(n_rows, n_terminals) V to (n_rows, n_outputs) nA, in single precision, piece by piece."""
+    rows = range(0, len(voltage), EVALUATION_ROWS)
+    pieces = [torch.tensor(voltage[k : k + EVALUATION_ROWS], dtype=torch.float32) for k in rows]
+    return np.concatenate([network(piece).double().numpy() for piece in pieces])
 
 
 def _copy(network: ScaledNetwork) -> dict[str, Tensor]:

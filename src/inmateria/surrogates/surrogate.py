@@ -170,4 +170,5 @@ def _chunks(array: FloatArray) -> Iterator[tuple[slice, Tensor]]:
     flat = array.reshape(-1, array.shape[-1])
     for start in range(0, len(flat), CHUNK_ROWS):
         rows = slice(start, start + CHUNK_ROWS)
-        yield rows, torch.tensor(flat[rows], dtype=torch.float64)
+        # PyTorch takes no arrays that run backwards
+        yield rows, torch.tensor(np.ascontiguousarray(flat[rows]), dtype=torch.float64)
