@@ -38,7 +38,7 @@ def refuse_another_device(bench: Bench, described: Mapping[str, Any], *, what: s
         outputs = list(described.get("outputs", ()))
         _compare_names(bench, what, "outputs", outputs, list(bench.outputs))
     rig, device = _measured_on(described)
-    name = rig.get("bench", {}).get("device") or (device if isinstance(device, str) else "")
+    name = rig.get("bench", {}).get("device") or _sample_name(device)
     here = bench.settings.device
     if name and here and name != here:
         raise ConfigurationError(
@@ -56,6 +56,13 @@ def _measured_on(described: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
     data = described.get("provenance", {}).get("training_data", {})
     rig = data.get("rig", {})
     return rig if isinstance(rig, Mapping) else {}, data.get("device")
+
+
+def _sample_name(device: Any) -> str:
+    """The name by which a rig of instruments knows its sample."""
+    if isinstance(device, Mapping):
+        return str(device.get("name", "")) if device.get("kind") == "sample" else ""
+    return device if isinstance(device, str) else ""
 
 
 def _compare_names(bench: Bench, what: str, kind: str, found: list[str], here: list[str]) -> None:
