@@ -111,7 +111,7 @@ class Opened:
 
 
 @contextmanager
-def opened(settings: BenchSettings, *, notice: Callable[[str], object]) -> Iterator[Opened]:
+def opened(settings: BenchSettings, *, notice: Callable[[str], None]) -> Iterator[Opened]:
     """The bench or the simulated device that the settings name, guarded; at 0 V afterwards.
 
     Raises
@@ -127,9 +127,7 @@ def opened(settings: BenchSettings, *, notice: Callable[[str], object]) -> Itera
                 f"{', '.join(given)} does not go with the bench {settings.bench}; leave one of "
                 "them out"
             )
-        from inmateria.bench.bench import (  # type: ignore[import-not-found, unused-ignore]
-            open_bench,
-        )
+        from inmateria.bench.bench import open_bench
 
         bench = open_bench(settings.bench)
         with bench.guard(rate_hz=settings.rate_hz, notice=notice) as guard:

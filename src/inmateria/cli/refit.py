@@ -64,8 +64,8 @@ def command(model: Path, data: Path | None, out: Path, config: Path | None, **gi
         raise ConfigurationError(
             "nothing to refit to: give DATA, or --device or --bench to take it now"
         )
-    from inmateria.cli.agreement_pages import refit_page
     from inmateria.bench.bench import open_bench
+    from inmateria.cli.agreement_pages import refit_page
     from inmateria.cli.devices import open_device, open_model, refuse_another_device
     from inmateria.cli.random_points import compare_on_rig
     from inmateria.data.measurement import open_measurement
