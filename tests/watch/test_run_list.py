@@ -62,7 +62,7 @@ def test_the_last_session_of_a_log_counts(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Small pieces: a session is found across their borders, too.
-    monkeypatch.setattr("inmateria.watch.run_list._PIECE", 700)
+    monkeypatch.setattr("inmateria.watch.run_list._PIECE", 50)
     head, entries = read_search_log(made.log)
     for first, then, state in (
         (GONE, this_session(), "running"),

@@ -133,7 +133,7 @@ def _session(log: Path) -> dict[str, Any]:
     try:
         with open(log, "rb") as file:
             end = file.seek(0, 2)
-            while end > 0 and _MARK not in rest:
+            while end > 0 and not _holds_session(rest):
                 begin = max(0, end - _PIECE)
                 file.seek(begin)
                 # The first line of this piece is whole only with the end of the one before.
@@ -148,6 +148,12 @@ def _session(log: Path) -> dict[str, Any]:
                 if isinstance(session, dict):
                     return session
     return {}
+
+
+def _holds_session(data: bytes) -> bool:
+    """Whether the line of a session is in here from its beginning on."""
+    at = data.rfind(_MARK)
+    return at >= 0 and data.rfind(b"\n", 0, at) >= 0
 
 
 def _has_method(head: dict[str, Any]) -> bool:
