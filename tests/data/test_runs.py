@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from inmateria.data.runs import Run, list_runs
-from inmateria.errors import DataFileError, ParameterError, StorageError
+from inmateria.errors import ConfigurationError, DataFileError, ParameterError, StorageError
 
 
 def test_a_run_is_a_folder(tmp_path: Path) -> None:
@@ -89,3 +91,22 @@ def test_texts_are_written_whole(tmp_path: Path) -> None:
     run.write_text("report.html", "<p>two</p>")
     assert run.report.read_text() == "<p>two</p>"
     assert not list(run.path.glob("*.tmp"))
+
+
+def test_a_run_of_a_living_process_is_left_to_it(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c",
+         "import sys; from inmateria.data.runs import Run; "
+         "print(Run.create(sys.argv[1], 'demo').path, flush=True); sys.stdin.read()",
+         str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert child.stdout is not None
+        path = Path(child.stdout.readline().strip())
+        with pytest.raises(ConfigurationError, match=f"by process {child.pid}; wait"):
+            Run.resume_or_create(tmp_path, "demo")
+        assert json.loads((path / "session.json").read_text())["pid"] == child.pid
+    finally:
+        child.communicate()
+    assert Run.resume_or_create(tmp_path, "demo").path == path

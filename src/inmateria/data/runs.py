@@ -27,7 +27,7 @@ from pydantic import BaseModel
 from inmateria.atomic import write_text
 from inmateria.data.configuration import to_toml, write_toml
 from inmateria.data.provenance import plain, utc_now, versions
-from inmateria.data.session import this_session
+from inmateria.data.session import is_alive, this_session
 from inmateria.errors import ConfigurationError, DataFileError, ParameterError, StorageError
 
 FINISHED = "finished"
@@ -116,12 +116,30 @@ class Run:
         *,
         config: BaseModel | Mapping[str, Any] | None = None,
     ) -> Run:
-        """The latest unfinished run of this name and configuration, or a new one."""
+        """The latest unfinished run of this name and configuration, or a new one.
+
+        Raises
+        ------
+        ConfigurationError
+            If another process is at work on it.
+        """
         for run in reversed(list_runs(root, name=name)):
             if not run.is_finished and run.has_configuration({} if config is None else config):
+                run._refuse_another_process()
                 run._begin_session()
                 return run
         return cls.create(root, name, config=config)
+
+    def _refuse_another_process(self) -> None:
+        try:
+            session = json.loads((self.path / "session.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return
+        if isinstance(session, dict) and session.get("pid") != os.getpid() and is_alive(session):
+            raise ConfigurationError(
+                f"{self.path} is being made by process {session['pid']}; wait until it has ended, "
+                f"or look on with `inmateria watch {self.path}`"
+            )
 
     def _begin_session(self) -> None:
         self.write_text("session.json", json.dumps(this_session()) + "\n")
