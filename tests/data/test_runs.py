@@ -96,8 +96,8 @@ def test_texts_are_written_whole(tmp_path: Path) -> None:
 def test_a_run_of_a_living_process_is_left_to_it(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c",
-         "import sys; from inmateria.data.runs import Run; "
-         "print(Run.create(sys.argv[1], 'demo').path, flush=True); sys.stdin.read()",
+         ("import sys; from inmateria.data.runs import Run; "
+         "print(Run.create(sys.argv[1], 'demo').path, flush=True); sys.stdin.read()"),
          str(tmp_path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
