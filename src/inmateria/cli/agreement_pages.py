@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from inmateria.cli.pages import appendix, device_facts
+from inmateria.cli.pages import _appendix, _facts
 from inmateria.data.provenance import utc_now
 from inmateria.report.agreement_section import VERDICT, agreement_section, refit_section
 from inmateria.report.page import Page, Section
@@ -31,8 +31,8 @@ def agreement_page(
     return Page(
         "Surrogate and device",
         f"surrogate and device: {VERDICT[agreement.verdict]}",
-        device_facts(device, started_utc=utc_now(), accuracy=accuracy),
-        [agreement_section(agreement, sentence), appendix(settings)],
+        _facts(device, started_utc=utc_now(), accuracy=accuracy),
+        [agreement_section(agreement, sentence), _appendix(settings)],
     )
 
 
@@ -88,4 +88,4 @@ def refit_page(
         terminals=[t.name for t in old.terminals],
         outputs=old.outputs,
     )
-    return Page("Refit of a surrogate", line, facts, [section, *sections, appendix(settings)])
+    return Page("Refit of a surrogate", line, facts, [section, *sections, _appendix(settings)])

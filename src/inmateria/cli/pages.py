@@ -85,7 +85,7 @@ def verification_page(
     accuracy: str | None = None,
 ) -> Page:
     """The page of `inmateria verify`; `accuracy` says how good the device's engine is."""
-    facts = device_facts(device, started_utc=utc_now(), accuracy=accuracy)
+    facts = _facts(device, started_utc=utc_now(), accuracy=accuracy)
     facts["seed"] = str(settings.seed)
     return Page(
         "Verification on the device",
@@ -95,7 +95,7 @@ def verification_page(
             *_task_sections(found, device),
             *_inside(found, device),
             device_section(device, inputs=found[0].inputs),
-            appendix(settings),
+            _appendix(settings),
         ],
     )
 
@@ -117,7 +117,7 @@ def demo_page(
     device's engine is.
     """
     seeds = {name: getattr(settings, name).seed for name in ("sample", "fit", "train", "verify")}
-    facts = device_facts(device, started_utc=started_utc, accuracy=accuracy) | {
+    facts = _facts(device, started_utc=started_utc, accuracy=accuracy) | {
         "inputs": ", ".join(found[0].inputs),
         "seeds": ", ".join(f"{name} {seed}" for name, seed in seeds.items()),
     }
@@ -137,7 +137,7 @@ def demo_page(
                 note=_how_fitted(fit.surrogate.describe()),
                 measured_label="current of the device (nA)",
             ),
-            appendix(settings),
+            _appendix(settings),
         ],
     )
 
@@ -153,7 +153,7 @@ def training_page(
 ) -> Page:
     """The page of `inmateria train` on a device: how each search went, and what it found."""
     found = [t.verification for t in trained]
-    facts = device_facts(device, started_utc=started_utc, accuracy=accuracy) | {
+    facts = _facts(device, started_utc=started_utc, accuracy=accuracy) | {
         "method": settings.method,
         "budget": f"{settings.budget_s:g} s of device time for each task",
         "seeds": f"search and its noise {settings.seed}, verification {settings.verify.seed}",
@@ -179,7 +179,7 @@ def training_page(
             *measured,
             *_inside(found, device),
             device_section(device, inputs=found[0].inputs),
-            appendix(settings),
+            _appendix(settings),
         ],
     )
 
@@ -241,7 +241,7 @@ def _how_fitted(described: Mapping[str, Any]) -> str:
     )
 
 
-def device_facts(device: Device, *, started_utc: str, accuracy: str | None) -> dict[str, str]:
+def _facts(device: Device, *, started_utc: str, accuracy: str | None) -> dict[str, str]:
     found = versions()
     packages = ", ".join(f"{name} {found[name]}" for name in ("numpy", "numba", "torch"))
     return {
@@ -254,5 +254,5 @@ def device_facts(device: Device, *, started_utc: str, accuracy: str | None) -> d
     }
 
 
-def appendix(settings: Configuration) -> Section:
+def _appendix(settings: Configuration) -> Section:
     return Section("Configuration", [Listing("config.toml", to_toml(settings))])

@@ -182,11 +182,11 @@ def _of_parents(new: Surrogate, model: Path, data: Path) -> Surrogate:
 
 
 def _facts(device: Device | None, model: Path, data: Path) -> dict[str, str]:
-    from inmateria.cli.pages import device_facts
+    from inmateria.cli.pages import _facts as facts_of
     from inmateria.data.provenance import software, utc_now
 
     if device is None:
         facts = {"started": utc_now(), "software": software()}
     else:
-        facts = device_facts(device, started_utc=utc_now(), accuracy=None)
+        facts = facts_of(device, started_utc=utc_now(), accuracy=None)
     return {"old surrogate": str(model), "measurement": str(data)} | facts
