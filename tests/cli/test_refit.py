@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from inmateria.cli.app import COMMANDS
 from inmateria.data.provenance import sha256_file
 from inmateria.devices.device import Terminal
 from inmateria.surrogates import refit as refit_module
@@ -29,11 +28,6 @@ n_points = 80
 hold_s = 0.004
 settle_s = 0.002
 """
-
-
-@pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COMMANDS, "refit", ("inmateria.cli.refit", "Bring a surrogate up to date."))
 
 
 def network_model(*, gain: float = 1.0) -> Surrogate:

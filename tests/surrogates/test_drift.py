@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 import xarray as xr
 
-from inmateria.surrogates.drift import FEWEST_ROWS, Drift
+from inmateria.surrogates.drift import (
+    FEWEST_ROWS,
+    Drift,
+    drift_groups,
+    driftless_rms,
+    error_of_mean,
+    without_drift,
+)
 from inmateria.surrogates.fit import fit_surrogate
 
 
@@ -71,3 +79,54 @@ def test_a_fit_sees_through_drift():
         # A common offset cannot be told from the device: 4 nA / sqrt(80 segments).
         errors[drift] = (difference - difference.mean()).std()
     assert errors[True] < 0.5 * errors[False]
+
+
+def test_an_error_without_slow_noise():
+    """0.3 nA about segments' means of 5 nA; 20 x 99 degrees of freedom: 1.6 %, three of them."""
+    rng = np.random.default_rng(1)
+    segment = np.repeat(np.arange(20) * 3, 100)
+    residual = 0.3 * rng.standard_normal((2000, 1))
+    slow = np.repeat(5 * rng.standard_normal(20), 100)[:, None]
+    assert driftless_rms(residual + slow, segment) == pytest.approx(0.3, rel=0.05)
+    # plateaus do not tell it, and do not count where there are segments as well
+    assert driftless_rms(residual, np.arange(2000)) is None
+    mixed = np.concatenate([segment, 100 + np.arange(500)])
+    loud = np.concatenate([residual + slow, 50 * rng.standard_normal((500, 1))])
+    assert driftless_rms(loud, mixed) == driftless_rms(residual + slow, segment)
+
+
+def test_groups_are_segments_and_one_for_all_plateaus():
+    segment = np.concatenate([np.full(60, 7), [8, 9, 10], np.full(80, 11)])
+    group = drift_groups(segment)
+    assert len(set(group)) == 3
+    assert len(set(group[60:63])) == 1
+    assert group[0] != group[60] != group[-1]
+    values = np.arange(143.0)[:, None]
+    left = without_drift(values, group)
+    for k in range(3):
+        assert left[group == k].mean() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.7])
+def test_the_error_of_a_mean_counts_correlated_values_as_fewer(rho):
+    """AR(1) of unit variance: the mean of n scatters by sqrt((1 + rho) / (1 - rho) / n)."""
+    rng = np.random.default_rng(2)
+    n, series = 50, 400
+    w = rng.standard_normal((series, n))
+    x = np.empty((series, n))
+    x[:, 0] = w[:, 0]
+    for k in range(1, n):
+        x[:, k] = rho * x[:, k - 1] + np.sqrt(1 - rho**2) * w[:, k]
+    # 400 means: their deviation to 3.5 %; the estimates themselves err by a quarter of rho's error
+    told = np.sqrt(np.mean([error_of_mean(row) ** 2 for row in x]))
+    assert told == pytest.approx(x.mean(axis=1).std(), rel=0.25)
+    assert error_of_mean(np.array([1.0])) == np.inf
+
+
+def test_a_fit_states_its_error_without_slow_noise(measured):
+    data = measured(3000, rows_per_segment=100)
+    slow = np.repeat(2 * np.random.default_rng(3).standard_normal(30), 100)[:, None]
+    drifting = data.assign(current=(("sample", "output"), data["current"].values + slow))
+    stated = fit_surrogate(drifting, hidden=(32, 32), epochs=15, batch_size=128).surrogate.error
+    # the slow noise of 2 nA is in one of them only
+    assert stated["validation_driftless_na"] < 0.5 * stated["validation_rmse_na"]

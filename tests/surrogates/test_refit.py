@@ -109,6 +109,29 @@ def test_slow_noise_is_not_taken_for_an_offset(measured, truth, old, points):
     assert rms(result.surrogate, points, truth) < 1.2 * rms(old, points, truth)
 
 
+def test_the_weights_do_not_learn_an_offset_that_is_not_believed(measured, truth, old):
+    """What is left of the offset after the correction stays left after the weights.
+
+    Of a wave of 3 nA that is as long as the recording, no mean is known to 1 nA.
+    """
+    n = 3000
+    wave = 1.0 + 3.0 * np.cos(2 * np.pi * np.arange(n // 50) / (n // 50))
+
+    def change(voltage):
+        return truth(voltage) + 1.5 * np.sin(4 * voltage[..., :1] * voltage[..., 1:2])
+
+    data = measure_changed(measured, lambda v: change(v) + np.repeat(wave, 50)[:, None], n=n)
+    result = refit_surrogate(old, data, batch_size=64)
+    assert result.last_step == "weights"
+    correction = result.correction
+    doubted = np.array(correction.offset_found_na) - np.array(correction.offset_na)
+    assert np.abs(doubted).max() > 0.4
+    seen = ~result.held
+    current = result.surrogate.current(data["voltage"].values[seen])
+    left = np.mean(data["current"].values[seen] - current, axis=0)
+    assert left == pytest.approx(doubted, abs=0.1)
+
+
 def test_the_old_surrogate_is_left_alone_and_the_scaling_is_kept(measured, truth, old):
     before = {k: v.clone() for k, v in old.network.state_dict().items()}
     result = refit_surrogate(old, measure_changed(measured, lambda v: 1.1 * truth(v)), **SHORT)
