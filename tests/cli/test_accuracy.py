@@ -110,7 +110,7 @@ def test_a_device_that_cannot_be_judged_still_gets_its_report(
     assert accuracy.accuracy_line(network) == (
         "not known: engine 'meanfield' converged at 0 of 32 points"
     )
-    facts = pages._facts(network, started_utc="now", accuracy="exact: fine")
+    facts = pages.device_facts(network, started_utc="now", accuracy="exact: fine")
     assert facts["accuracy"] == "exact: fine"
 
 

@@ -140,7 +140,7 @@ def test_a_bench_file_opens_a_bench(
     assert asked == ["bench.toml", 5000.0]
     assert "the sill: resistors" in (folder / "report.html").read_text()
     outcome = inmateria("iv", "bench.toml", "--device", "default", "--out", tmp_path)
-    assert_one_line(outcome, "device does not go with the bench bench.toml")
+    assert_one_line(outcome, "bench bench.toml does not go with device default")
     assert_one_line(inmateria("stability", "--out", tmp_path), "no bench", "--device default")
 
 

@@ -252,7 +252,7 @@ def test_a_gate_map_is_read_with_its_signs(inmateria: Run, store: Path, tmp_path
     [
         (("--network", "vnet"), ("vnet", "unet")),
         (("--image", "gate"), ("'gate'", "pldos")),
-        (("--image", "transmission"), ("transmission", "maps of two")),
+        (("--image", "transmission"), ("transmission", "maps of one size")),
         (("--epochs", "0"), ("epochs",)),
         (("--learning-rate", "-1"), ("learning_rate",)),
         (("--device", "tpu"), ("device", "cpu")),

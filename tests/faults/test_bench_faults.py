@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 pytest.importorskip("nidaqmx", reason="needs the extra 'ni'")
 pytest.importorskip("grpc", reason="needs the extra 'ni'")
 
-from .bench_faults import KINDS, inject, plan
+from .bench_faults import KINDS, Outcome, inject, plan
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "kill -9, then park"])
@@ -18,9 +20,8 @@ def test_one_of_each(kind: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("k", "fault"), enumerate(plan(200)), ids=str)
-def test_two_hundred(k: int, fault: tuple) -> None:
-    do, kind, seed = fault
+@pytest.mark.parametrize(("do", "kind", "seed"), plan(200))
+def test_two_hundred(do: Callable[[str, int], Outcome], kind: str, seed: int) -> None:
     outcome = do(kind, seed)
     assert outcome.harmless, outcome
     assert outcome.as_expected, outcome

@@ -85,7 +85,7 @@ def test_images_in_a_field_are_not_mirrored(tmp_path: Path) -> None:
     )
     generate(settings, tmp_path / "set", workers=1)
     store = open_store(tmp_path / "set")
-    with pytest.raises(ParameterError, match=r"-0\.5 T.*mirror=False"):
+    with pytest.raises(ParameterError, match=r"-0\.5 T.*mirror = false"):
         fit_preset(store, PRESETS["unet"], image=("pldos", "pldos_in_field"))
     options = {"width": 8, "depth": 2, "shrink": 2}
     plan = replace(PRESETS["unet"].plan, epochs=1, augmentation=Augmentation(mirror=False))

@@ -345,7 +345,7 @@ def test_after_kill_another_process_finds_what_is_held(server, tmp_path, at_samp
         server.restart()  # and with it what could have been counted
     with rig_on(server, readback=how == "read back") as rig:
         if how == "counted":
-            with pytest.raises(InstrumentError, match="recover it first"):
+            with pytest.raises(InstrumentError, match="bring it down first"):
                 rig.play(np.zeros((7, 1)))
         told = rig.recover(last)
         # The server had gone on with what it had.
