@@ -17,7 +17,7 @@ from inmateria.data.schema import measurement
 if TYPE_CHECKING:
     from inmateria.bench.iv import IVCurves
     from inmateria.bench.self_test import SelfTest
-    from inmateria.bench.stability import Stability
+    from inmateria.bench.stability_result import Stability
     from inmateria.rigs.guard import Guard
 
 

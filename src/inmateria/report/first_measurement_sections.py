@@ -10,7 +10,7 @@ from scipy.stats import norm
 from inmateria.bench.finding import Finding, plus_minus
 from inmateria.bench.iv import IVCurves
 from inmateria.bench.self_test import SelfTest
-from inmateria.bench.stability import Stability
+from inmateria.bench.stability_result import Stability
 from inmateria.bench.tone_response import FALSE_ALARM
 from inmateria.report.gain_matrix import draw_gain_matrix
 from inmateria.report.iv_curves import draw_iv_curves

@@ -1,18 +1,96 @@
-"""What a comparison with an earlier measurement says of each output, in plain words."""
+"""What a comparison with an earlier measurement found, and says of each output in plain words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
+import xarray as xr
 from scipy.stats import f as fisher
 
-from inmateria.bench.finding import Finding, plus_minus
+from inmateria.bench.finding import Finding, plus_minus, sorted_findings
+from inmateria.bench.levels import Levels
+from inmateria.devices.device import FloatArray
 
-if TYPE_CHECKING:
-    from inmateria.bench.stability import Stability
+Verdict: TypeAlias = Literal["unchanged", "drifted", "changed"]
+
+FALSE_ALARM = 1e-3
+"""Probability that noise alone makes any output look changed, and as much for drifted."""
 
 _N_SIGMA = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Stability:
+    """A measurement held against an earlier one; n_outputs numbers each where not said otherwise.
+
+    Parameters
+    ----------
+    outputs : tuple of str
+    points : (n_points, n_terminals) array, V
+        Those that were clipped in neither.
+    then, now : Levels
+    change_na, expected_na : arrays
+        Root mean square of the change without its common part, and of what noise makes
+        of it.
+    statistic, p_value : arrays
+        F, and how often noise alone would make it as large.
+    offset_na, offset_error_na : arrays
+        Change common to all points, and how far the passes wander.
+    offset_p_value : array
+    gain, gain_error : arrays
+        Factor from the levels then to those now.
+    correlation : array
+        Of the levels then and now.
+    left_p_value : array
+        Of F after the factor is taken out as well.
+    n_clipped : int
+        Points left out.
+    then_utc, now_utc : str
+    measurement : xarray.Dataset
+        What was measured now.
+    """
+
+    outputs: tuple[str, ...]
+    points: FloatArray
+    then: Levels
+    now: Levels
+    change_na: FloatArray
+    expected_na: FloatArray
+    statistic: FloatArray
+    p_value: FloatArray
+    offset_na: FloatArray
+    offset_error_na: FloatArray
+    offset_p_value: FloatArray
+    gain: FloatArray
+    gain_error: FloatArray
+    correlation: FloatArray
+    left_p_value: FloatArray
+    n_clipped: int
+    then_utc: str
+    now_utc: str
+    measurement: xr.Dataset
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One an output."""
+        least = FALSE_ALARM / len(self.outputs)
+        pairs = zip(self.p_value, self.offset_p_value, strict=True)
+        return tuple(
+            "changed" if p < least else "drifted" if q < least else "unchanged" for p, q in pairs
+        )
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the device: the worst of its outputs."""
+        found = self.verdicts
+        return "changed" if "changed" in found else "drifted" if "drifted" in found else "unchanged"
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """A line or two an output, what is wrong first."""
+        return sorted_findings(stability_findings(self, false_alarm=FALSE_ALARM))
 
 
 def stability_findings(found: Stability, *, false_alarm: float) -> list[Finding]:
