@@ -51,7 +51,8 @@ class IVCurves:
     hysteresis, hysteresis_noise : (n_swept, n_outputs) arrays, nA
         Root mean square of up - down, and of what noise alone makes of it.
     slope, slope_error : (n_swept, n_outputs) arrays, nA/V
-        dI/dV where the terminal rests.
+        Of the line through the points nearest to where the terminal rests (`_SLOPE_POINTS`): in
+        a device with steps it differs from the derivative there, which tiny tones tell.
     clipped : (n_swept, n_outputs, 2, n_points) bool array
         Points where the chain was at its limit, up and down.
     rest : (n_terminals,) array, V
@@ -254,7 +255,7 @@ def _slopes(
     rest: FloatArray,
     period: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """dI/dV at rest and its standard error, (n_swept, n_outputs) nA/V each.
+    """Slope around rest and its standard error, (n_swept, n_outputs) nA/V each.
 
     A slope is a sum c_i I_i with sum c_i = 0, and its variance -1/2 sum c_i c_j D_ij with the
     mean square D_ij of the difference that noise makes between two points.

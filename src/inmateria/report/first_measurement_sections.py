@@ -124,7 +124,8 @@ def iv_sections(found: IVCurves) -> list[Section]:
         )
         caption = (
             f"Current at {output} against each terminal's voltage, up and down, the others at "
-            "rest; bands: two standard errors."
+            "rest; bands: two standard errors. The slope is that of the points nearest to rest; where "
+            "the curve has steps, the derivative itself (`inmateria bench test`) differs from it."
         )
         rows = [
             (
@@ -138,7 +139,7 @@ def iv_sections(found: IVCurves) -> list[Section]:
             )
             for k, name in enumerate(found.terminals)
         ]
-        header = ("terminal", "slope at rest (nA/V)", "span (nA)", "noise (nA)",
+        header = ("terminal", "slope around rest (nA/V)", "span (nA)", "noise (nA)",
                   "up - down (nA)", "of noise (nA)", "responds")  # fmt: skip
         sections.append(
             Section(
