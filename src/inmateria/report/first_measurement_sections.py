@@ -124,8 +124,8 @@ def iv_sections(found: IVCurves) -> list[Section]:
         )
         caption = (
             f"Current at {output} against each terminal's voltage, up and down, the others at "
-            "rest; bands: two standard errors. The slope is that of the points nearest to rest; where "
-            "the curve has steps, the derivative itself (`inmateria bench test`) differs from it."
+            "rest; bands: two standard errors. The slope is of the points nearest to rest; where a "
+            "curve has steps, the derivative itself (`inmateria bench test`) is another."
         )
         rows = [
             (
