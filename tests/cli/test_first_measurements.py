@@ -131,6 +131,21 @@ def test_strict_bench_test(inmateria: Run, tmp_path: Path, monkeypatch: pytest.M
     assert "change delay_samples by +5" in outcome.out
 
 
+def test_show_knows_what_was_found(inmateria: Run, tmp_path: Path) -> None:
+    reference = tmp_path / "ref.nc"
+    stability = ("stability", "--device", "default", "--reference", reference, "--points", "8")
+    assert inmateria(*stability).status == 0
+    for arguments, file, words in (
+        (("iv", "--device", "default", "--points", "5"), "iv-curves.nc", ("slope", "nA/V")),
+        (stability, "stability.nc", ("verdict", "unchanged", "e0 is unchanged")),
+    ):
+        folder = run_folder(inmateria(*arguments, "--out", tmp_path / "runs"))
+        shown = inmateria("show", folder / "data" / file)
+        assert shown.status == 0, shown.err
+        for word in ("e1, e2", "e0", "10000 Hz", "all arrays match", *words):
+            assert word in shown.out
+
+
 def test_a_bench_file_opens_a_bench(
     inmateria: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def command(path: Path) -> None:
-    """Print what is in PATH: a measurement, a transport sample, a reconstruction, a device, a
-    model, a solution or a run folder.
+    """Print what is in PATH: a measurement, what a bench test, I-V curves or a stability check
+    found, a transport sample, a reconstruction, a device, a model, a solution or a run folder.
 
     Checksums are verified on the way; a damaged file is an error.
     """
+    from inmateria.cli.show_first_measurement import is_first_measurement, show_first_measurement
     from inmateria.cli.show_reconstruction import (
         is_reconstruction_model,
         show_reconstruction_model,
@@ -43,6 +44,8 @@ def command(path: Path) -> None:
         show_reconstruction_model(console, path)
     elif is_reconstruction_file(path):
         show_result(console, path)
+    elif is_first_measurement(path):
+        show_first_measurement(console, path)
     elif _is_model(path):
         _show_model(console, path)
     elif path.suffix == ".json":
