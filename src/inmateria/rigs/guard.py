@@ -20,8 +20,6 @@ from numpy.typing import ArrayLike
 
 from inmateria.devices.device import FloatArray, Terminal, check_voltage
 from inmateria.errors import (
-    ComplianceError,
-    InstrumentError,
     ParameterError,
     ParkingError,
     ShapeError,
@@ -29,6 +27,7 @@ from inmateria.errors import (
 )
 from inmateria.rigs.flight import Flight
 from inmateria.rigs.limits import allowed_waveform, narrowed
+from inmateria.rigs.readings import wrong_with
 from inmateria.rigs.rig import KnowsItsVoltage, Rig, StreamingRig
 from inmateria.rigs.stop_requests import StopRequests
 from inmateria.signals.waveforms import Waveform, ramp
@@ -325,7 +324,13 @@ class Guard:
             with contextlib.closing(played):
                 for reading in played:
                     block = self._flight.arrives()
-                    wrong = self._wrong_with(reading, block)
+                    wrong = wrong_with(
+                        reading,
+                        block,
+                        outputs=self.outputs,
+                        terminals=self._terminals,
+                        compliance_na=self._compliance,
+                    )
                     if going_home:
                         continue  # what it records on its way to 0 V is of no importance
                     recorded.append(reading)
@@ -373,34 +378,6 @@ class Guard:
         else:
             for block in blocks:
                 yield np.asarray(self._rig.play(block))
-
-    def _wrong_with(self, reading: FloatArray, block: FloatArray) -> Exception | None:
-        """Why nothing more may be played after a reading."""
-        due = (len(self.outputs), block.shape[1])
-        if reading.shape != due:
-            return ShapeError(
-                f"the rig returned a recording of shape {reading.shape} where {due} (outputs, "
-                "samples) was due; check the rig's outputs and rate"
-            )
-        for name, row in zip(self.outputs, reading, strict=True):
-            if np.isnan(row).any():
-                return InstrumentError(
-                    f"output {name} read {row[np.isnan(row)][0]} at sample "
-                    f"{int(np.isnan(row).argmax())} of a block, which is no current; the rig was "
-                    "taken to 0 V, check the instrument"
-                )
-            if self._compliance is not None and (np.abs(row) >= self._compliance).any():
-                worst = int(np.abs(row).argmax())
-                held = ", ".join(
-                    f"{t.name} {v:.3g} V"
-                    for t, v in zip(self._terminals, block[:, worst], strict=True)
-                )
-                return ComplianceError(
-                    f"output {name} carried {row[worst]:.4g} nA, compliance {self._compliance:g} "
-                    f"nA, at {held}; the rig was taken to 0 V, keep away from there or raise "
-                    "compliance_na"
-                )
-        return None
 
 
 def _within_a_guard(frame: FrameType | None) -> bool:
