@@ -28,10 +28,13 @@ from inmateria.devices.device import Terminal
 from inmateria.errors import ConfigurationError, DataFileError, InstrumentError
 from inmateria.rigs.guard import Guard
 from inmateria.rigs.rig import KnowsItsVoltage, Rig
-from inmateria.rigs.voltage_record import LastVoltages, VoltageRecord, read_voltage_record
+from inmateria.rigs.voltage_record import (
+    AT_REST_V,
+    LastVoltages,
+    VoltageRecord,
+    read_voltage_record,
+)
 
-AT_REST_V = 0.01
-"""A terminal that its instrument reads within this of 0 V is at 0 V: converters have offsets."""
 # Of the blocks in flight there is room for so many in the record.
 _BLOCKS = 8
 _LEAST_CAPACITY_S = 2.0
@@ -168,7 +171,7 @@ class Bench:
             contextlib.closing(self._begun_record(self.rate(rate_hz))) as record,
             self.rig(rate_hz) as rig,
         ):
-            self._refuse_voltage(rig)
+            self._refuse_voltage(rig, record)
             with self.guarded(rig, record=record, notice=notice) as guard:
                 yield guard
 
@@ -205,7 +208,10 @@ class Bench:
             [t.name for t in self.terminals],
             rate_hz,
             self.settings.slew_v_per_s,
-            capacity_s=max(_LEAST_CAPACITY_S, _BLOCKS * self.settings.block_s),
+            capacity_s=max(
+                _LEAST_CAPACITY_S,
+                _BLOCKS * max(self.settings.block_s, self.settings.instrument.buffer_s),
+            ),
             carry_on=carry_on,
         )
 
@@ -221,12 +227,13 @@ class Bench:
                 f"`inmateria park {self.path}` first"
             ) from None
 
-    def _refuse_voltage(self, rig: Rig) -> None:
+    def _refuse_voltage(self, rig: Rig, record: VoltageRecord) -> None:
         """Refuse to begin where an instrument says that it holds a voltage."""
         if not isinstance(rig, KnowsItsVoltage):
             return
         held = np.asarray(rig.held_voltage)
         if (np.abs(held) > AT_REST_V).any():
+            record.holds(held)  # else parking would find the record at rest, and do nothing
             parts = [
                 f"{t.name} at {v:.4g} V"
                 for t, v in zip(self.terminals, held, strict=True)

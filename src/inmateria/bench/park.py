@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from inmateria.devices.device import FloatArray, Terminal, terminal_index
-from inmateria.errors import ConfigurationError, DataFileError
+from inmateria.errors import ConfigurationError, DataIntegrityError
 from inmateria.rigs.rig import KnowsItsVoltage, Rig
+from inmateria.rigs.voltage_record import AT_REST_V, LastVoltages, read_voltage_record
 
 if TYPE_CHECKING:
     from inmateria.bench.bench import Bench
-    from inmateria.rigs.voltage_record import LastVoltages, VoltageRecord
+    from inmateria.rigs.voltage_record import VoltageRecord
 
 # Short, so that a record of any bench has room for the blocks in flight.
 _BLOCK_S = 0.05
@@ -87,21 +88,26 @@ def park(bench: Bench, *, held_v: Mapping[str, float] | None = None) -> Parking:
         If the instrument fails on the way.
     """
     given = None if held_v is None else _by_name(bench, held_v)
-    last = None if given is not None else bench.last_voltages()
     names = tuple(t.name for t in bench.terminals)
-    if last is not None and last.at_rest:
-        return Parking(names, np.zeros(len(names)), f"{bench.record}, {last.utc}", 0.0)
-    # The rate of the record: an instrument that still plays what it was given plays at that.
-    rate = bench.settings.rate_hz if last is None else last.rate
-    with (
-        contextlib.closing(_record(bench, rate, anew=given is not None)) as record,
-        bench.rig(rate, highest=False) as rig,
-    ):
-        start, source = _held(bench, rig, given, last)
-        with bench.guarded(_standing_at(rig, start), record=record, block_s=_BLOCK_S) as guard:
-            guard.park()
-            ramp_s = guard.played_s
-        record.holds(np.zeros(len(names)))
+    # Read under its lock: nobody else parks, or drives, meanwhile.
+    with contextlib.closing(_record(bench, anew=given is not None)) as record:
+        last = record.found
+        if given is None and last is not None and last.at_rest:
+            return Parking(names, np.zeros(len(names)), f"{bench.record}, {last.utc}", 0.0)
+        # The rate of the record: an instrument that still plays what it was given plays at that.
+        rate = bench.settings.rate_hz if last is None or last.at_rest else last.rate
+        try:
+            with bench.rig(rate, highest=False) as rig:
+                start, source = _held(bench, rig, given, None if given is not None else last)
+                standing = _standing_at(rig, start)
+                with bench.guarded(standing, record=record, block_s=_BLOCK_S) as guard:
+                    guard.park()
+                    ramp_s = guard.played_s
+                record.holds(np.zeros(len(names)))
+        except BaseException:
+            if last is None and read_voltage_record(bench.record).at_rest:
+                bench.record.unlink()  # nothing is known: a record must not say 0 V
+            raise
     return Parking(names, start, source, ramp_s)
 
 
@@ -114,11 +120,12 @@ def _by_name(bench: Bench, held_v: Mapping[str, float]) -> FloatArray:
     return found
 
 
-def _record(bench: Bench, rate: float, *, anew: bool) -> VoltageRecord:
+def _record(bench: Bench, *, anew: bool) -> VoltageRecord:
     """The record, locked; a damaged one is begun `anew` where it is not needed any more."""
+    rate = bench.settings.rate_hz
     try:
         return bench.open_record(rate, carry_on=True)
-    except DataFileError:
+    except DataIntegrityError:
         if not anew:
             raise
         bench.record.unlink()
@@ -130,11 +137,18 @@ def _held(
 ) -> tuple[FloatArray, str]:
     """What the terminals hold, (n_terminals,) V, and who says so."""
     if given is not None:
+        if isinstance(rig, Recovers):  # what a dead program left playing is stopped and cleared
+            rate, slew = rig.rate, bench.settings.slew_v_per_s
+            names = tuple(t.name for t in bench.terminals)
+            rig.recover(LastVoltages(names, given, given[:, None][:, :0], 0, rate, slew, ""))
         return given, "as you say"
     if last is not None and isinstance(rig, Recovers):
-        return np.asarray(rig.recover(last), dtype=np.float64), "as the instrument says"
-    if isinstance(rig, KnowsItsVoltage):
-        return np.asarray(rig.held_voltage, dtype=np.float64), "as the instrument says"
+        return np.asarray(rig.recover(last), dtype=np.float64), _as_said_by(rig)
+    if isinstance(rig, KnowsItsVoltage) and getattr(rig, "voltage_is_known", True):
+        held = np.asarray(rig.held_voltage, dtype=np.float64)
+        if last is not None:
+            _refuse_contradiction(bench, held, last)
+        return held, _as_said_by(rig)
     if last is not None:
         possible = np.column_stack([last.held, last.in_flight])
         middle = (possible.min(axis=1) + possible.max(axis=1)) / 2
@@ -144,6 +158,30 @@ def _held(
         "the instrument does not say; measure them and give --from "
         f"{bench.terminals[0].name}=0.3,... (others at 0 V)"
     )
+
+
+def _as_said_by(rig: Rig) -> str:
+    """How the instrument knows."""
+    how = rig.describe().get("held_voltage_is")
+    return "as the instrument says" + (f": {how}" if how else "")
+
+
+def _refuse_contradiction(bench: Bench, held: FloatArray, last: LastVoltages) -> None:
+    """A source that cannot be read tells what this process set, which is nothing yet.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    possible = np.column_stack([last.held, last.in_flight])
+    low, high = possible.min(axis=1) - AT_REST_V, possible.max(axis=1) + AT_REST_V
+    for terminal, volts, least, most in zip(bench.terminals, held, low, high, strict=True):
+        if not least <= volts <= most:
+            raise ConfigurationError(
+                f"{bench.record} says that terminal {terminal.name} was left between {least:.3g} V "
+                f"and {most:.3g} V, the instrument says {volts:.3g} V; measure it, and give "
+                f"--from {terminal.name}=..."
+            )
 
 
 def _standing_at(rig: Rig, start: FloatArray) -> Rig:

@@ -65,6 +65,11 @@ class Flight:
             self._lost = self.possible
             self._blocks.clear()
 
+    def strays(self) -> None:
+        """The rig has to be asked where it is, even where nothing was on its way."""
+        self._lost = self.possible
+        self._blocks.clear()
+
     def lands(self, held: FloatArray) -> None:
         """Whatever was on its way: the terminals are known to hold (n_terminals,) V."""
         self.held, self._lost = held.copy(), None

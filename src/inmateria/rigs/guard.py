@@ -224,13 +224,16 @@ class Guard:
                     "make it for the rig's rate"
                 )
             voltage = voltage.voltage
+        here = self.last_voltage
         checked = allowed_waveform(
             self._terminals,
             voltage,
-            before=self.last_voltage,
+            before=here,
             rate=self.rate,
             slew_v_per_s=self._slew,
         )
+        if self._knows is not None and not self._flight.landed:
+            self._flight.lands(here)
         recording = self._send(checked, going_home=False)
         self._stops.raise_if_asked()
         return recording
@@ -310,6 +313,8 @@ class Guard:
             pending = self._stops.give_back()
         if error is None and pending is not None:
             raise pending
+        if error is not None and pending is not None:
+            error.add_note(f"{pending} (it came on the way to 0 V)")
 
     def _way_to(self, target: FloatArray) -> FloatArray:
         return ramp(self.last_voltage, target, rate=self.rate, slew_v_per_s=self._slew)
@@ -324,6 +329,8 @@ class Guard:
             with contextlib.closing(played):
                 for reading in played:
                     block = self._flight.arrives()
+                    if going_home:
+                        continue  # what it records on its way to 0 V is of no importance
                     wrong = wrong_with(
                         reading,
                         block,
@@ -331,11 +338,13 @@ class Guard:
                         terminals=self._terminals,
                         compliance_na=self._compliance,
                     )
-                    if going_home:
-                        continue  # what it records on its way to 0 V is of no importance
                     recorded.append(reading)
                     if wrong is not None or self._stops.urgent:
                         break
+        except BaseException:
+            if self._knows is not None:
+                self._flight.strays()
+            raise
         finally:
             self._flight.fails()
         if self._record is not None and self._flight.landed and voltage.shape[1]:
@@ -361,7 +370,7 @@ class Guard:
                 held, possible = self._flight.held, self._flight.possible
                 try:
                     self._record.about_to_play(held, possible, before=self._flight.played - start)
-                except StorageError:
+                except (ParameterError, StorageError):
                     if not going_home:
                         self._flight.stays()
                         raise
@@ -382,6 +391,8 @@ class Guard:
 
 def _within_a_guard(frame: FrameType | None) -> bool:
     """Whether a guard's own code is at work, however deep below it the signal fell."""
+    if frame is not None and frame.f_globals is vars(contextlib):
+        return True  # between the end of a `with` and the guard that it leaves
     while frame is not None:
         if frame.f_globals is globals():
             return True

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from inmateria.devices.device import FloatArray, Terminal
 from inmateria.errors import ConfigurationError
 from inmateria.rigs.ni_connection import Connection
+from inmateria.rigs.ni_held import NOT_ASKED
 from inmateria.rigs.ni_player import Player
 from inmateria.rigs.ni_tasks import FEWEST_SAMPLES
 from inmateria.rigs.ni_wiring import AnalogInput, AnalogOutput, check_wiring, find_chassis
@@ -145,6 +146,11 @@ class NIRig:
         sample written, because an instrument plays what it was given; `describe()` says so.
         """
         return self._player.held.voltage.copy()
+
+    @property
+    def voltage_is_known(self) -> bool:
+        """Whether `held_voltage` is more than an assumption."""
+        return self._player.how_held != NOT_ASKED
 
     def play(self, voltage: ArrayLike) -> FloatArray:
         """Play voltages, streamed in buffers, and record currents.

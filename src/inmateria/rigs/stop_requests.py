@@ -69,8 +69,12 @@ class StopRequests:
         StoppedError
         """
         error = self._due()
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            # Else it keeps its own frame alive, and with it a bench that is to be released.
+            del error
 
     def _due(self) -> StoppedError | None:
         number, self._first, self.urgent = self._first, None, False
@@ -78,11 +82,16 @@ class StopRequests:
             return None
         return StoppedError(f"stopped by {number.name}; the guard takes the rig to 0 V")
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        again = self._first is not None
-        if again or number != signal.SIGINT:
+    def _note(self, number: signal.Signals) -> None:
+        if self._first is not None or number != signal.SIGINT:
             self.urgent = True
-        self._first = self._first or signal.Signals(number)
+        self._first = self._first or number
+        outer = getattr(self._previous.get(number), "__self__", None)
+        if isinstance(outer, StopRequests):  # of a guard around this one
+            outer._note(number)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._note(signal.Signals(number))
         if not self._inside(frame):
             self.raise_if_asked()
         elif not self.urgent and self._notice is not None:

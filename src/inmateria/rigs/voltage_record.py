@@ -11,6 +11,7 @@ obstacle. The file is locked while a process drives the bench.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -27,7 +28,10 @@ import numpy as np
 
 from inmateria.atomic import make_folder, storage_error, sync_folder
 from inmateria.devices.device import FloatArray
-from inmateria.errors import BenchInUseError, DataFileError, ParameterError
+from inmateria.errors import BenchInUseError, DataFileError, DataIntegrityError, ParameterError
+
+AT_REST_V = 0.01
+"""A terminal that its instrument reads within this of 0 V is at 0 V: converters have offsets."""
 
 SCHEMA = "inmateria-voltages-1"
 _HEADER = 4096
@@ -93,6 +97,11 @@ class VoltageRecord:
     carry_on : bool
         Go on with a record that does not end at 0 V, as parking does.
 
+    Attributes
+    ----------
+    found : LastVoltages, optional
+        What the file said when it was opened; None where there was none.
+
     Raises
     ------
     BenchInUseError
@@ -132,6 +141,7 @@ class VoltageRecord:
         try:
             self._lock()
             found = _read(self.path) if os.fstat(self._file).st_size else None
+            self.found = None if found is None else found[1]
             if found is not None:
                 self._same_bench(found[0], header)
             if found is None or found[1].at_rest:
@@ -224,7 +234,9 @@ class VoltageRecord:
         body = numbers + np.column_stack([held, in_flight]).astype("<f8").tobytes()
         offset = _HEADER + (self._number % 2) * _slot_bytes(self._n, self._capacity)
         try:
-            os.pwrite(self._file, hashlib.sha256(body).digest() + body, offset)
+            data = hashlib.sha256(body).digest() + body
+            if os.pwrite(self._file, data, offset) != len(data):
+                raise OSError(errno.ENOSPC, "only a part was written")
             os.fdatasync(self._file)
         except OSError as error:
             fix = "nothing is sent that is not written down; make the file writable again"
@@ -266,7 +278,7 @@ def _read(path: Path) -> tuple[dict[str, Any], LastVoltages, int]:
     entries = [_entry(data[_HEADER + k * slot : _HEADER + (k + 1) * slot], n) for k in range(2)]
     known = [entry for entry in entries if entry is not None]
     if not known:
-        raise DataFileError(
+        raise DataIntegrityError(
             f"{path} is damaged; find out by hand what the terminals hold, bring them to 0 V, and "
             "delete it"
         )
