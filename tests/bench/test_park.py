@@ -12,9 +12,15 @@ from tests.rigs import ohmic
 from inmateria.bench import bench as bench_module
 from inmateria.bench.bench import Bench, open_bench
 from inmateria.bench.park import park
-from inmateria.errors import BenchInUseError, ConfigurationError, DataFileError, TerminalError
+from inmateria.errors import (
+    BenchInUseError,
+    ConfigurationError,
+    DataFileError,
+    InstrumentError,
+    TerminalError,
+)
 from inmateria.rigs.rig import Rig
-from inmateria.rigs.voltage_record import LastVoltages, read_voltage_record
+from inmateria.rigs.voltage_record import LastVoltages, VoltageRecord, read_voltage_record
 
 from .benches import save_device, write_bench
 
@@ -179,3 +185,68 @@ def test_a_simulated_bench_holds_what_was_in_flight(tmp_path: Path) -> None:
     assert done.ramp_s == pytest.approx(0.0015, abs=1e-4)
     with bench.guard() as guard:
         np.testing.assert_array_equal(guard.last_voltage, 0)
+
+
+class Standing(ohmic.HonestBench):
+    """A bench whose first terminal was left at a voltage, as its instrument knows."""
+
+    def __init__(self, volts: float) -> None:
+        super().__init__()
+        self.volts = volts
+
+    @property
+    def held_voltage(self) -> np.ndarray:
+        return self.sent[:, -1] if self.sent.size else np.array([self.volts, 0.0, 0.0])
+
+
+def test_what_a_run_was_refused_for_is_parked(opened: Any) -> None:
+    rig = Standing(0.6)
+    bench = opened.of(rig)
+    with pytest.raises(InstrumentError, match=r"holds a at 0\.6 V"), bench.guard():
+        pass
+    assert park(bench).start_v[0] == pytest.approx(0.6)
+    assert rig.held_voltage.tolist() == [0, 0, 0]
+    assert (steps(rig, np.array([0.6, 0, 0])) <= 50.0 / 1e4 * (1 + 1e-6)).all()
+
+
+def test_a_source_that_contradicts_the_record_is_not_believed(opened: Any) -> None:
+    rig = Standing(0.0)
+    bench = opened.of(rig)
+    killed(bench)
+    with pytest.raises(ConfigurationError, match=r"a was left between 0\.49 V and 0\.55 V.*--from"):
+        park(bench)
+    assert not read_voltage_record(bench.record).at_rest
+    assert rig.calls == 0
+
+
+def test_where_nobody_knows_no_record_says_zero(opened: Any) -> None:
+    bench = opened.of(ohmic.Bench())
+    with pytest.raises(ConfigurationError, match="nobody knows"):
+        park(bench)
+    assert not bench.record.exists()
+
+
+def test_a_record_of_other_terminals_is_not_thrown_away(opened: Any) -> None:
+    bench = opened.of(ohmic.Bench())
+    other = VoltageRecord(bench.record, ("a", "b", "z"), 1e4, 50.0)
+    other.holds(np.array([0.0, 0.0, 0.7]))
+    other.close()
+    with pytest.raises(DataFileError, match="record of terminals a, b, z"):
+        park(bench, held_v={"a": 0.1})
+    assert read_voltage_record(bench.record).held.tolist() == [0.0, 0.0, 0.7]
+
+
+def test_what_a_dead_program_left_is_cleared_for_a_person_too(opened: Any) -> None:
+    class Recovering(ohmic.Bench):
+        asked = 0
+
+        def recover(self, last: LastVoltages) -> np.ndarray:
+            self.asked += 1
+            return last.held
+
+    rig = Recovering()
+    bench = opened.of(rig)
+    killed(bench)
+    park(bench, held_v={"a": 0.3})
+    assert rig.asked == 1
+    assert rig.sent[:, -1].tolist() == [0, 0, 0]

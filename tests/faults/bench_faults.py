@@ -446,7 +446,9 @@ def _killed(bench: Bench, folder: Path, seed: int) -> tuple[str, float]:
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
-    return "killed", time.monotonic()
+    last = bench.last_voltages()
+    driven = last is not None and not last.at_rest
+    return "killed" if driven else "killed before it drove", time.monotonic()
 
 
 def _rows(folder: Path) -> int:

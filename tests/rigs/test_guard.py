@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -374,3 +376,53 @@ def test_a_guard_entered_twice_gives_the_signals_back_at_the_end():
             guard.ramp_to([0.1, 0, 0])
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stop_reaches_the_guard_around_the_guard():
+    rig = Ringing(1, signal.SIGTERM)
+    outer = Guard(rig, block_s=0.01)
+
+    def session():
+        with outer, Guard(Bench()):
+            # Played by the outer one, while the inner one listens.
+            outer.play(np.zeros((3, 1000)))
+
+    with pytest.raises(StoppedError):
+        session()
+    assert rig.calls == 1
+
+
+def test_nonsense_on_the_way_home_does_not_stop_it():
+    class Silent(HonestBench):
+        silent = False
+
+        def play(self, voltage):
+            reading = super().play(voltage)
+            return np.array(None) if self.silent else reading
+
+    rig = Silent()
+    with Guard(rig, block_s=0.001) as guard:
+        guard.ramp_to([0.6, 0, 0])
+        rig.silent = True
+    assert rig.sent[:, -1].tolist() == [0, 0, 0]
+
+
+def test_a_signal_between_the_end_of_a_with_and_its_guard_waits():
+    """A generator's context: its own code is no guard's, and a guard is within."""
+    bench = HonestBench()
+
+    @contextlib.contextmanager
+    def opened():
+        with Guard(bench) as guard:
+            yield guard
+
+    def session():
+        with contextlib.ExitStack() as stack:
+            guard = stack.enter_context(opened())
+            guard.ramp_to([0.5, 0, 0])
+            frame = SimpleNamespace(f_globals=vars(contextlib), f_back=None)
+            guard._stops._on_signal(signal.SIGTERM, frame)
+
+    with pytest.raises(StoppedError, match="SIGTERM"):
+        session()
+    assert bench.sent[:, -1].tolist() == [0, 0, 0]

@@ -12,6 +12,7 @@ import pytest
 from inmateria.errors import (
     ComplianceError,
     InstrumentError,
+    ParameterError,
     ParkingError,
     StoppedError,
     StorageError,
@@ -182,3 +183,69 @@ def test_a_rig_that_stays_broken_says_what_it_holds():
     rig.before_block = fail
     with pytest.raises(ParkingError, match=r"last known: a at 0\.5 V"):
         guard.park()
+
+
+class Biting(Streaming):
+    """Once bitten by a watchdog it is at 0 V, and says so when it is asked to play on."""
+
+    bitten = False
+
+    def stream(self, blocks, n_samples):
+        if self.bitten:
+            self.bitten = False
+            raise InstrumentError("the terminals are not where they were left")
+        yield from super().stream(blocks, n_samples)
+
+
+def test_a_rig_that_moved_by_itself_is_asked_again(tmp_path):
+    rig = Biting()
+    guard = Guard(rig, block_s=0.01)
+    guard.ramp_to([0.8, 0, 0])
+    rig.bitten, rig.sent = True, np.hstack([rig.sent, np.zeros((3, 1))])
+    bite = rig.sent.shape[1]
+    with pytest.raises(InstrumentError):
+        guard.ramp_to([0.9, 0, 0])
+    guard.park()
+    guard.ramp_to([0.1, 0, 0])
+    assert np.abs(np.diff(rig.sent[:, bite - 1 :], axis=1)).max() <= STEP
+
+
+def test_the_record_does_not_mix_what_was_lost_with_what_follows(tmp_path):
+    rig = Streaming()
+    record = VoltageRecord(tmp_path / "voltages", "abc", rig.rate, 200.0)
+    guard = Guard(rig, block_s=0.01, record=record)
+
+    def fail(number):
+        if number == 3:
+            raise InstrumentError("the card was unplugged")
+
+    rig.before_block = fail
+    with pytest.raises(InstrumentError):
+        guard.play(WAVE)
+    first = []
+
+    def look(number):
+        last = read_voltage_record(tmp_path / "voltages")
+        first.append((last.before, last.held, last.in_flight))
+
+    here = rig.held_voltage.copy()
+    rig.taken.clear()
+    rig.before_block = look
+    guard.ramp_to([0, 0, 0])
+    before, held, in_flight = first[0]
+    assert before == 0
+    np.testing.assert_array_equal(held, here)
+    np.testing.assert_array_equal(in_flight, np.column_stack(rig.taken)[:, : in_flight.shape[1]])
+    record.close()
+
+
+def test_a_record_without_room_does_not_stop_the_way_home(tmp_path):
+    rig = Streaming()
+    record = VoltageRecord(tmp_path / "voltages", "abc", rig.rate, 200.0, capacity_s=0.015)
+    with (
+        pytest.raises(ParameterError, match="room for"),
+        Guard(rig, block_s=0.01, record=record) as guard,
+    ):
+        guard.play(WAVE)
+    assert rig.sent.size == 0 or rig.sent[:, -1].tolist() == [0, 0, 0]
+    record.close()

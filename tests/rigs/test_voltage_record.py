@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from inmateria.errors import BenchInUseError, DataFileError, ParameterError
+from inmateria.errors import BenchInUseError, DataFileError, ParameterError, StorageError
 from inmateria.rigs.voltage_record import VoltageRecord, read_voltage_record
 
 NAMES = ("e1", "e2")
@@ -114,3 +115,14 @@ def test_a_damaged_record_is_told_from_one_at_rest(tmp_path):
     (tmp_path / "v").write_bytes(data)
     with pytest.raises(DataFileError, match="damaged; find out by hand"):
         read_voltage_record(tmp_path / "v")
+
+
+def test_a_write_that_is_cut_short_is_an_error(tmp_path, monkeypatch):
+    record = opened(tmp_path / "v")
+    whole = os.pwrite
+    monkeypatch.setattr(
+        os, "pwrite", lambda file, data, at: whole(file, data[: len(data) // 2], at)
+    )
+    with pytest.raises(StorageError, match="nothing is sent that is not written down"):
+        record.holds(np.array([0.1, 0.0]))
+    assert read_voltage_record(tmp_path / "v").at_rest
