@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +251,46 @@ def test_what_a_dead_program_left_is_cleared_for_a_person_too(opened: Any) -> No
     park(bench, held_v={"a": 0.3})
     assert rig.asked == 1
     assert rig.sent[:, -1].tolist() == [0, 0, 0]
+
+
+def test_an_instrument_that_was_never_reached_leaves_no_record(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = opened.of(ohmic.HonestBench())
+
+    def unreachable(*_: Any, **__: Any) -> Rig:
+        raise InstrumentError("nobody answers")
+
+    monkeypatch.setattr(bench_module, "open_instrument", unreachable)
+    for begin in (bench.guard, lambda: contextlib.nullcontext(park(bench))):
+        with pytest.raises(InstrumentError, match="nobody answers"), begin():
+            pass
+        assert not bench.record.exists()
+    # One that was there before stays.
+    killed(bench)
+    with pytest.raises(InstrumentError):
+        park(bench)
+    assert not read_voltage_record(bench.record).at_rest
+
+
+def test_without_a_record_what_a_dead_program_left_is_recovered(opened: Any) -> None:
+    class Recovering(Standing):
+        asked = 0
+
+        def recover(self, last: LastVoltages) -> np.ndarray:
+            self.asked += 1
+            return last.held
+
+    rig = Recovering(0.4)
+    assert park(opened.of(rig)).start_v[0] == pytest.approx(0.4)
+    assert rig.asked == 1
+
+
+def test_a_jump_of_the_chassis_itself_is_told(opened: Any) -> None:
+    class Bitten(ohmic.HonestBench):
+        def recover(self, last: LastVoltages) -> np.ndarray:
+            return np.zeros(3)
+
+    bench = opened.of(Bitten())
+    killed(bench)
+    assert "had been left at a 0.5 V to 0.54 V" in str(park(bench))

@@ -193,8 +193,8 @@ def test_a_driver_that_is_not_installed(
         "error: nidaqmx is not installed; pip install 'inmateria[ni]'"
     )
     assert not out.exists()
-    # Nothing was driven: what is wrong is all that is wrong.
-    assert parked(bench)
+    # Nothing was driven, and nothing is known of the instrument: no record says 0 V.
+    assert not bench.with_suffix(".voltages").exists()
     assert inmateria("check", bench).status == 0
 
 
@@ -288,3 +288,15 @@ def test_park_from_what_was_measured(inmateria: Run, bench: Path) -> None:
     assert outcome.out.strip() == ("brought to 0 V in 0.0015 s: e1 +0.3 V, e5 -0.1 V (as you say)")
     assert_one_line(inmateria("park", bench, "--from", "e1:0.3"), "e1:0.3", "write e1=0.3")
     assert_one_line(inmateria("park", bench, "--from", "e9=0.3"), "e9", "e1, e2")
+
+
+def test_the_surrogate_of_a_bench_is_refitted_there(
+    inmateria: Run, bench: Path, tmp_path: Path
+) -> None:
+    data, model = tmp_path / "data.nc", tmp_path / "twin"
+    assert inmateria("sample", "--duration", "4", "--bench", bench, "-o", data).status == 0
+    assert inmateria("fit", data, "-o", model, "--epochs", "2").status == 0
+    done = inmateria("refit", model, "--bench", bench, "--duration", "3", "--epochs", "2",
+                     "-o", tmp_path / "twin-2")  # fmt: skip
+    assert done.status == 0, done.err
+    assert parked(bench)

@@ -102,7 +102,7 @@ def test_verify_needs_something_to_verify(inmateria: Run, model: Path, tmp_path:
     assert_one_line(inmateria("verify"), "give SOLUTIONS, or --model and --points N")
     assert_one_line(inmateria("verify", "--points", "100"), "name it by --model")
     few = inmateria("verify", "--model", model, "--points", "5", "-o", tmp_path / "out")
-    assert_one_line(few, "n_points", "5", "80")
+    assert_one_line(few, "--points", "5", "80")
     assert not (tmp_path / "out").exists()
 
 

@@ -169,9 +169,14 @@ class Bench:
         """
         with (
             contextlib.closing(self._begun_record(self.rate(rate_hz))) as record,
-            self.rig(rate_hz) as rig,
+            contextlib.ExitStack() as opened,
         ):
-            self._refuse_voltage(rig, record)
+            try:
+                rig = opened.enter_context(self.rig(rate_hz))
+                self._refuse_voltage(rig, record)
+            except BaseException:
+                record.forget()  # an instrument that nobody reached is not known to be at 0 V
+                raise
             with self.guarded(rig, record=record, notice=notice) as guard:
                 yield guard
 

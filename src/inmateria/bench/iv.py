@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inmateria.bench.finding import Finding, sorted_findings
 from inmateria.devices.device import FloatArray, terminal_index
-from inmateria.errors import ParameterError
+from inmateria.errors import ParameterError, VoltageLimitError
 from inmateria.rigs.guard import Guard
 from inmateria.signals.allan import MeanError, mean_error
 from inmateria.signals.waveforms import plateaus
@@ -149,7 +149,14 @@ def measure_iv(
         )
     held = np.zeros(len(guard.terminals))
     for name, volts in (rest or {}).items():
-        held[terminal_index(guard.terminals, name)] = volts
+        k = terminal_index(guard.terminals, name)
+        low, high = guard.terminals[k].low_v, guard.terminals[k].high_v
+        if not low <= volts <= high:
+            raise VoltageLimitError(
+                f"terminal {name} at rest at {volts:g} V is outside its limits {low:g} V to "
+                f"{high:g} V; give a voltage within"
+            )
+        held[k] = volts
     voltage = np.stack([_ladder(guard, row, low_v, high_v, n_points) for row in rows])
     began = guard.played_s
     stretches, clipped = [], []

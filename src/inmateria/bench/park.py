@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from inmateria.devices.device import FloatArray, Terminal, terminal_index
 from inmateria.errors import ConfigurationError, DataIntegrityError
 from inmateria.rigs.rig import KnowsItsVoltage, Rig
-from inmateria.rigs.voltage_record import AT_REST_V, LastVoltages, read_voltage_record
+from inmateria.rigs.voltage_record import AT_REST_V, LastVoltages
 
 if TYPE_CHECKING:
     from inmateria.bench.bench import Bench
@@ -49,12 +49,15 @@ class Parking:
         Who said so, in words.
     ramp_s : float
         Length of the ramp, s; 0 where there was nothing to do.
+    left : str
+        What the record said of terminals that were not at 0 V.
     """
 
     terminals: tuple[str, ...]
     start_v: FloatArray
     source: str
     ramp_s: float
+    left: str = ""
 
     def __str__(self) -> str:
         """In a line."""
@@ -63,6 +66,8 @@ class Parking:
             for name, volts in zip(self.terminals, self.start_v, strict=True)
             if volts
         ]
+        if not held and self.left:
+            return f"all terminals are at 0 V ({self.source}); they had been left at {self.left}"
         if not held:
             return f"nothing to do: all terminals are at 0 V ({self.source})"
         return f"brought to 0 V in {self.ramp_s:.3g} s: {', '.join(held)} ({self.source})"
@@ -105,10 +110,10 @@ def park(bench: Bench, *, held_v: Mapping[str, float] | None = None) -> Parking:
                     ramp_s = guard.played_s
                 record.holds(np.zeros(len(names)))
         except BaseException:
-            if last is None and read_voltage_record(bench.record).at_rest:
-                bench.record.unlink()  # nothing is known: a record must not say 0 V
+            record.forget()  # nothing is known: a record must not say 0 V
             raise
-    return Parking(names, start, source, ramp_s)
+    left = "" if last is None or last.at_rest else str(last)
+    return Parking(names, start, source, ramp_s, left)
 
 
 def _by_name(bench: Bench, held_v: Mapping[str, float]) -> FloatArray:
@@ -138,14 +143,14 @@ def _held(
     """What the terminals hold, (n_terminals,) V, and who says so."""
     if given is not None:
         if isinstance(rig, Recovers):  # what a dead program left playing is stopped and cleared
-            rate, slew = rig.rate, bench.settings.slew_v_per_s
-            names = tuple(t.name for t in bench.terminals)
-            rig.recover(LastVoltages(names, given, given[:, None][:, :0], 0, rate, slew, ""))
+            rig.recover(_holding(bench, rig, given))
         return given, "as you say"
     if last is not None and isinstance(rig, Recovers):
         return np.asarray(rig.recover(last), dtype=np.float64), _as_said_by(rig)
     if isinstance(rig, KnowsItsVoltage) and getattr(rig, "voltage_is_known", True):
         held = np.asarray(rig.held_voltage, dtype=np.float64)
+        if last is None and isinstance(rig, Recovers):
+            held = np.asarray(rig.recover(_holding(bench, rig, held)), dtype=np.float64)
         if last is not None:
             _refuse_contradiction(bench, held, last)
         return held, _as_said_by(rig)
@@ -158,6 +163,13 @@ def _held(
         "the instrument does not say; measure them and give --from "
         f"{bench.terminals[0].name}=0.3,... (others at 0 V)"
     )
+
+
+def _holding(bench: Bench, rig: Rig, held: FloatArray) -> LastVoltages:
+    """What a record would say of terminals that hold a voltage, with nothing on its way."""
+    names = tuple(t.name for t in bench.terminals)
+    none = np.empty((len(names), 0))
+    return LastVoltages(names, held, none, 0, rig.rate, bench.settings.slew_v_per_s, "")
 
 
 def _as_said_by(rig: Rig) -> str:

@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from inmateria.data.configuration import Configuration, read_configuration
 from inmateria.devices.device import Terminal
@@ -73,6 +73,13 @@ class InstrumentSettings(Configuration):
     device: str = "default"
     seed: int = Field(default=0, ge=0)
     noise: bool = True
+
+    @field_validator("server")
+    @classmethod
+    def _check_server(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r".+:\d+", value):
+            raise ValueError("give host:port, such as 127.0.0.1:31763")
+        return value
 
 
 class TerminalSettings(Configuration):

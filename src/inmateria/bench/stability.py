@@ -106,7 +106,7 @@ def check_stability(
         raise TerminalError(
             f"the reference has terminals {', '.join(theirs[0])} and outputs "
             f"{', '.join(theirs[1])}, this bench {', '.join(ours[0])} and {', '.join(ours[1])}; "
-            "record a new reference"
+            "record a new reference, in another file"
         )
     points, order = _points(reference, design)
     now = _visit(

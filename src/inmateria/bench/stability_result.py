@@ -105,6 +105,11 @@ def stability_findings(found: Stability, *, false_alarm: float) -> list[Finding]
     lines: list[Finding] = []
     least = false_alarm / len(found.outputs)
     for o, name in enumerate(found.outputs):
+        if np.array_equal(found.then.level[o], found.now.level[o]):
+            lines.append(Finding("look", (
+                f"{name} reads the same to the last digit: a simulation with the same noise again; "
+                "nothing was tested, take another seed"
+            )))  # fmt: skip
         verdict = found.verdicts[o]
         scale = float(np.std(found.then.level[o]))
         share = f", {found.change_na[o] / scale:.1%} of its currents" if scale > 0 else ""

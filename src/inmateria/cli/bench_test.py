@@ -38,16 +38,18 @@ def command(config: Path | None, out: Path, strict: bool, **given: Any) -> int:
     from inmateria.report.first_measurement_sections import count_findings, self_test_sections
 
     with keeping("nothing of it is kept; run the same command again"):
-        with opened(settings, notice=say) as bench:
-            run = new_run(out, "bench-test", settings)
-            with step("bench test") as report:
-                found = self_test(
-                    bench.guard,
-                    amplitude_v=settings.amplitude_v,
-                    noise_s=settings.noise_s,
-                    tone_s=settings.tone_s,
-                    progress=report,
-                )
+        with (
+            opened(settings, notice=say) as bench,
+            new_run(out, "bench-test", settings) as run,
+            step("bench test") as report,
+        ):
+            found = self_test(
+                bench.guard,
+                amplitude_v=settings.amplitude_v,
+                noise_s=settings.noise_s,
+                tone_s=settings.tone_s,
+                progress=report,
+            )
         write_self_test(run.data, found, bench.guard)
         finish(
             run,

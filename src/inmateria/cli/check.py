@@ -67,6 +67,11 @@ def command(
     place: Place
     stages: Sequence[Stage]
     if {"instrument", "terminal"} & set(fields):
+        if name is not None:
+            raise ConfigurationError(
+                f"--for {name} goes with a file of settings, and {config} is a bench; give the "
+                f"settings and --bench {config}"
+            )
         place, stages = open_bench(config), []
     else:
         model = MODELS[name or _only_one(fields, config)]

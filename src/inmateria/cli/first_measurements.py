@@ -151,13 +151,21 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def new_run(out: Path, name: str, settings: BenchSettings) -> Run:
-    """A folder for this run, made before anything is measured."""
+@contextmanager
+def new_run(out: Path, name: str, settings: BenchSettings) -> Iterator[Run]:
+    """A folder for this run, made before anything is measured, and gone where nothing was."""
+    import shutil
+
     from inmateria.cli.steps import make_folder
     from inmateria.data.runs import Run
 
     make_folder(out)
-    return Run.create(out, name, config=settings)
+    run = Run.create(out, name, config=settings)
+    try:
+        yield run
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def finish(

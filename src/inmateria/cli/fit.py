@@ -54,4 +54,9 @@ def command(data: Path, out: Path, config: Path | None, hidden: str | None, **gi
         f"error on {error.rows} held-out rows: {error.rmse_na:.3g} nA "
         f"({error.relative:.2%} of the spread), noise included"
     )
+    if error.relative >= 1:
+        click.echo(
+            "warning: no better than the mean of the currents; is the device wired, does it conduct?",
+            err=True,
+        )
     click.echo(str(path))

@@ -55,20 +55,22 @@ def command(
     from inmateria.report.first_measurement_sections import count_findings, iv_sections
 
     with keeping("nothing of it is kept; run the same command again"):
-        with opened(settings, notice=say) as bench:
-            run = new_run(out, "iv", settings)
-            with step("I-V curves") as report:
-                found = measure_iv(
-                    bench.guard,
-                    settings.terminals,
-                    low_v=settings.low_v,
-                    high_v=settings.high_v,
-                    n_points=settings.points,
-                    rest=settings.rest,
-                    hold_s=settings.hold_s,
-                    settle_s=settings.settle_s,
-                    progress=report,
-                )
+        with (
+            opened(settings, notice=say) as bench,
+            new_run(out, "iv", settings) as run,
+            step("I-V curves") as report,
+        ):
+            found = measure_iv(
+                bench.guard,
+                settings.terminals,
+                low_v=settings.low_v,
+                high_v=settings.high_v,
+                n_points=settings.points,
+                rest=settings.rest,
+                hold_s=settings.hold_s,
+                settle_s=settings.settle_s,
+                progress=report,
+            )
         write_iv(run.data, found, bench.guard)
         held = [f"{t.name} {v:g} V" for t, v in zip(bench.guard.terminals, found.rest, strict=True)]
         finish(

@@ -85,9 +85,9 @@ def command(model: Path, data: Path | None, out: Path, config: Path | None, **gi
             settings.device, device_seed=settings.device_seed, engine=settings.engine
         )
     if place is not None:
-        check_same_device(
-            old, terminals=place.terminals, outputs=place.outputs, device=place.describe()
-        )
+        # A bench's name is not its device's; that is compared in the next line.
+        device = None if settings.bench is not None else place.describe()
+        check_same_device(old, terminals=place.terminals, outputs=place.outputs, device=device)
         refuse_another_device(place, surrogate=old, named=str(model))
     checkpoint = out.with_name(out.name + ".checkpoint")
     with keeping(f"what is done is kept beside {out}; run the same command again to go on"):

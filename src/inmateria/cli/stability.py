@@ -39,7 +39,9 @@ def command(config: Path | None, out: Path, strict: bool, reference: Path, **giv
     settings = resolve(StabilitySettings, config, flags(given))
     with keeping("nothing of it is kept; run the same command again"):
         if not reference.exists():
-            click.echo(str(_record(settings, reference)))
+            path = _record(settings, reference)
+            click.echo("recorded a reference; the same command compares with it from now on")
+            click.echo(str(path))
             return 0
         return _compare(settings, reference, out, strict=strict)
 
@@ -72,11 +74,13 @@ def _compare(settings: StabilitySettings, path: Path, out: Path, *, strict: bool
     from inmateria.report.first_measurement_sections import stability_sections
 
     then = open_measurement(path)
-    with opened(settings, notice=say) as bench:
-        run = new_run(out, "stability", settings)
+    with (
+        opened(settings, notice=say) as bench,
+        new_run(out, "stability", settings) as run,
+        step("stability") as report,
+    ):
         began = bench.guard.played_s
-        with step("stability") as report:
-            found = check_stability(bench.guard, then, progress=report)
+        found = check_stability(bench.guard, then, progress=report)
         device_s = bench.guard.played_s - began
     write_stability(run.data, found, bench.guard)
     finish(

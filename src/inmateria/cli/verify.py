@@ -25,7 +25,7 @@ from inmateria.errors import ConfigurationError
 @click.option("--repetitions", type=int, help="Times each gate is gone through.  [3]")
 @click.option(
     "--points",
-    type=int,
+    type=click.IntRange(min=80),
     metavar="N",
     help="Compare the surrogate with the device at N random points, too.",
 )

@@ -190,6 +190,11 @@ class VoltageRecord:
         """
         self._write(held, np.empty((self._n, 0)), 0)
 
+    def forget(self) -> None:
+        """Remove the file if it was not there before and nothing but 0 V was written to it."""
+        if self.found is None and _read(self.path)[1].at_rest:
+            self.path.unlink()
+
     def close(self) -> None:
         """Let others drive the bench."""
         if self._file >= 0:
