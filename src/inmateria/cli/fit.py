@@ -56,7 +56,7 @@ def command(data: Path, out: Path, config: Path | None, hidden: str | None, **gi
     )
     if error.relative >= 1:
         click.echo(
-            "warning: no better than the mean of the currents; is the device wired, does it conduct?",
+            "warning: no better than the mean of the currents; is the device wired, and on?",
             err=True,
         )
     click.echo(str(path))
