@@ -208,6 +208,7 @@ def main(arguments: list[str]) -> None:
     if "-o" in arguments:
         at = arguments.index("-o")
         folder = Path(arguments[at + 1])
+        folder.mkdir(parents=True, exist_ok=True)
         arguments = arguments[:at] + arguments[at + 2 :]
     if len(arguments) < 2:
         sys.exit(__doc__)
