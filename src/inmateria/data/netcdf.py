@@ -41,42 +41,60 @@ CHUNK_ROWS = 16384
 
 
 class Sink(io.RawIOBase):
-    """A file that remembers its first failed write and swallows the ones after it.
+    """A file that remembers its first failed write and goes on in memory from there.
 
     HDF5 crashes the whole process when its own driver meets a full disk and the
-    file is closed afterwards; so it gets a file that never fails, and the
-    writer asks here whether one did.
+    file is closed afterwards, and may when it reads back other bytes than it wrote;
+    so it gets a file that never fails, and the writer asks here whether one did.
     """
 
     def __init__(self, path: Path) -> None:
         self._raw = open(path, "w+b", buffering=0)  # noqa: SIM115 - closed by close()
+        self._memory: io.BytesIO | None = None
         self.error: OSError | None = None
+
+    @property
+    def _file(self) -> Any:
+        return self._raw if self._memory is None else self._memory
+
+    def _go_on_in_memory(self, error: OSError, position: int) -> None:
+        self.error = error
+        self._raw.seek(0)
+        self._memory = io.BytesIO(self._raw.read())
+        self._memory.seek(position)
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         left = view
-        try:
-            while len(left) and self.error is None:
-                left = left[self._raw.write(left) :]
-        except OSError as error:
-            self.error = error
+        while len(left):
+            position = self._file.tell()
+            try:
+                left = left[self._file.write(left) :]
+            except OSError as error:
+                self._go_on_in_memory(error, position)
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
+        position = self._file.tell()
+        if self._memory is not None and size is not None:
+            # A file grows with it, and memory does not.
+            missing = size - self._memory.seek(0, io.SEEK_END)
+            self._memory.write(bytes(max(missing, 0)))
+            self._memory.seek(position)
         try:
-            return self._raw.truncate(size)
+            return int(self._file.truncate(size))
         except OSError as error:
-            self.error = self.error or error
-            return self._raw.tell() if size is None else size
+            self._go_on_in_memory(error, position)
+            return self.truncate(size)
 
     def readinto(self, buffer: Any) -> int:
-        return self._raw.readinto(buffer) or 0
+        return self._file.readinto(buffer) or 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._raw.seek(offset, whence)
+        return int(self._file.seek(offset, whence))
 
     def tell(self) -> int:
-        return self._raw.tell()
+        return int(self._file.tell())
 
     def readable(self) -> bool:
         return True
