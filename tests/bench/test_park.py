@@ -18,6 +18,7 @@ from inmateria.errors import (
     ConfigurationError,
     DataFileError,
     InstrumentError,
+    ParkingError,
     TerminalError,
 )
 from inmateria.rigs.rig import Rig
@@ -294,3 +295,12 @@ def test_a_jump_of_the_chassis_itself_is_told(opened: Any) -> None:
     bench = opened.of(Bitten())
     killed(bench)
     assert "had been left at a 0.5 V to 0.54 V" in str(park(bench))
+
+
+def test_a_second_way_home_begins_where_the_first_one_broke_off(opened: Any) -> None:
+    rig = ohmic.HonestBench(fail_at=30)
+    with pytest.raises(ParkingError):
+        park(opened.of(rig), held_v={"a": 0.5})
+    # The first sample is a step down from the 0.5 V that a person measured.
+    assert (steps(rig, np.array([0.5, 0.0, 0.0])) <= STEP).all()
+    np.testing.assert_array_equal(rig.sent[:, -1], 0)

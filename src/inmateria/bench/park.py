@@ -231,7 +231,13 @@ class _Standing:
         return self._rig.fidelity
 
     def play(self, voltage: ArrayLike) -> FloatArray:
-        reading = self._rig.play(voltage)
+        try:
+            reading = self._rig.play(voltage)
+        except Exception:
+            # It has moved since others said where it stood; the way home is tried once more.
+            if isinstance(self._rig, KnowsItsVoltage):
+                self.held_voltage = np.array(self._rig.held_voltage)
+            raise
         self.held_voltage = np.array(voltage)[:, -1]
         return reading
 
