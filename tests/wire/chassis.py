@@ -110,6 +110,9 @@ class Chassis:
         Group delay of the inputs, samples.
     speed : float
         Samples pass so much faster than in real time.
+    patient : bool
+        Where outputs would run dry or inputs overflow, the clock waits for the client: what a busy
+        computer does late is not taken for a fault of the program. Not NI's behaviour.
     has_watchdog : bool
     record : path, optional
         Everything put out goes into this file too, sample by sample: `read_record` reads it.
@@ -122,6 +125,7 @@ class Chassis:
         gain_na_per_v: float = 100.0,
         delay: int = 0,
         speed: float = 1.0,
+        patient: bool = False,
         has_watchdog: bool = True,
         record: Path | None = None,
     ) -> None:
@@ -134,6 +138,7 @@ class Chassis:
         self.dacs = [f"{m}/{c}" for m, module in self.modules.items() for c in module.outputs]
         self.adcs = [f"{m}/{c}" for m, module in self.modules.items() for c in module.inputs]
         self.has_watchdog, self.speed, self.delay = has_watchdog, speed, delay
+        self.patient = patient
         self.faults = Faults()
         self.lock = threading.RLock()
         self.on_kill: Callable[[], None] = lambda: None
@@ -295,6 +300,10 @@ class Chassis:
                     n = min(n, limit - (self._n_played - self._faults_from))
             size = task.buffer_size or task.n_samples
             n_free = size - (task.n_done - task.n_moved)
+            if self.patient and n > 0:
+                n_in_time = min(n, n_free, self._n_before_dry(n))
+                self._t0 += (n - n_in_time) / (task.rate * self.speed)
+                n = n_in_time
             if n > 0:
                 self._edges(task, min(n, n_free))
                 if n > n_free:
@@ -302,6 +311,14 @@ class Chassis:
             if kill is not None and self._n_played - self._faults_from >= kill:
                 self.dead = True
                 self.on_kill()
+
+    def _n_before_dry(self, n: int) -> int:
+        """So many of the next `n` samples find the outputs with something to put out, or done."""
+        outputs = self._outputs
+        if outputs is None or not outputs.running or outputs.armed or outputs.is_done:
+            return n
+        n_there = outputs.n_buffered
+        return n if outputs.n_done + n_there >= outputs.n_samples else min(n, n_there)
 
     def _edges(self, task: AnalogTask, n: int) -> None:
         sent = np.repeat(self.held[:, None], n, axis=1)

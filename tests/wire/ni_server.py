@@ -330,7 +330,7 @@ class Server:
     port : int
         0: any that is free.
     **chassis
-        `gain_na_per_v`, `delay`, `speed`, `has_watchdog`, `record` of `Chassis`.
+        `gain_na_per_v`, `delay`, `speed`, `patient`, `has_watchdog`, `record` of `Chassis`.
     """
 
     def __init__(self, make_rig: Any, *, port: int = 0, **chassis: Any) -> None:

@@ -42,13 +42,13 @@ def ideal(rate: float) -> Rig:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(ideal, delay=38) as running:
+    with Server(ideal, delay=38, patient=True) as running:
         yield running
 
 
 def test_it_is_the_simulated_rig_seen_through_a_wire():
     voltage = some_waveform(4_000)
-    with Server(Ohmic7(), delay=38) as server, rig_on(server, delay_samples=38) as rig:
+    with Server(Ohmic7(), delay=38, patient=True) as server, rig_on(server, delay_samples=38) as rig:
         reading = rig.play(voltage)
     direct = SimulatedRig(Ohmic7(), noise=None).play(voltage)
     assert isinstance(rig, Rig)
@@ -203,7 +203,7 @@ def test_seven_outputs_at_ten_kilosamples_keep_up_with_buffers_of_a_tenth_of_a_s
 def test_messages_may_be_larger_than_grpc_allows_by_default():
     n = 150_000  # of 4 inputs: 4.8 MB in one answer, of 7 outputs 8.4 MB in one request
     four = [AnalogInput(f"o{i}", f"cDAQ1Mod4/ai{i}", 100.0) for i in range(4)]
-    with Server(ideal, speed=20) as server:
+    with Server(ideal, speed=20, patient=True) as server:
         rig = NIRig(outputs(), four, rate=1e5, server=server.address, buffer_s=1.6)
         with rig:
             assert rig.play(np.full((7, n), 0.1)).shape == (4, n)

@@ -43,7 +43,10 @@ def device() -> DopantNetwork:
 
 @pytest.fixture(scope="module")
 def server(device: DopantNetwork) -> Iterator[Server]:
-    with Server(lambda rate: SimulatedRig(device, rate=rate, seed=7), delay=38) as server:
+    def rig(rate: float) -> SimulatedRig:
+        return SimulatedRig(device, rate=rate, seed=7)
+
+    with Server(rig, delay=38, patient=True) as server:
         yield server
 
 

@@ -157,6 +157,10 @@ class Connection:
             raise RefusedError(_in_a_line(what, error), error.error_code) from error
         except errors.RpcError as error:
             raise self._told(what, error) from error
+        except ValueError as error:
+            if "invoke RPC" not in str(error):
+                raise
+            raise LostError(f"{what}: this connection was closed") from error  # gRPC's way to say so
         except (errors.DaqNotFoundError, errors.DaqNotSupportedError) as error:
             raise InstrumentError(
                 "the NI-DAQmx driver is not installed on this computer; install it "
