@@ -192,7 +192,7 @@ def test_an_error_of_whoever_hands_out_the_blocks(server):
 
 
 def test_a_stream_that_outlives_its_connection_ends_quietly(server):
-    rig = rig_on(server)
+    rig = rig_on(server, reconnect_s=0.2)
     stream = rig.stream(np.hsplit(some_waveform(10_000), 10), 10_000)
     next(stream)
     rig._player._connection.close()  # as the interpreter does when it clears all at its end
