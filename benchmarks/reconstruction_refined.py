@@ -3,7 +3,8 @@ STORE [MODEL] [-n SAMPLES] [-i ITERATIONS]`.
 
 Samples of STORE that MODEL (the default one) has not seen; the measured image is the exact
 PLDOS on the model's pixels. Prints correlations with the truth on sites and misfits before
-and after, which need no truth, and draws them into docs/figures.
+and after, which need no truth, and the dopants read from what was refined, and draws them
+into docs/figures.
 """
 
 from __future__ import annotations
@@ -20,15 +21,25 @@ from inmateria.datasets.averaging import block_average
 from inmateria.datasets.disorder import potential
 from inmateria.datasets.settings import GenerationSettings
 from inmateria.reconstruction.band_limited import on_sites
+from inmateria.reconstruction.dopants import estimate_dopants
+from inmateria.reconstruction.limits import two_parameter_limit
 from inmateria.reconstruction.load import load_model
-from inmateria.reconstruction.metrics import pearson
+from inmateria.reconstruction.metrics import pearson, relative_rms
 from inmateria.reconstruction.reconstructor import Reconstructor
 from inmateria.reconstruction.refinement import refine
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
+from inmateria.transport.gas import ElectronGas
 
 FIGURE = Path("docs/figures/reconstruction_refined.png")
 # A fit that is this good is right: it is in doubt otherwise.
 GOOD = 0.1
+# Which potential, and whether the ranges of the set are known, as a network knows them.
+DOPANTS_FROM = {
+    "refined": ("refined", False),
+    "refined, ranges known": ("refined", True),
+    "exact": ("exact", False),
+    "exact, ranges known": ("exact", True),
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -51,7 +62,13 @@ def main(arguments: list[str]) -> None:
     n, block = options["-n"], int(model.about["blocks"]["test"][0])
     kept = store.read_block(block, ["dopant_spacing_nm", "density_per_cm2", "coefficients"])
     truth = potential(settings, kept["dopant_spacing_nm"][:n], kept["coefficients"][:n])
-    rows = []
+    ranges = {
+        "spacing_nm": settings.disorder.spacing_nm,
+        "density_per_cm2": settings.disorder.density_per_cm2,
+    }
+    rows: list[tuple[float, ...]] = []
+    dopants_found: dict[str, list[list[float]]] = {name: [] for name in DOPANTS_FROM}
+    dopants_true: list[list[float]] = []
     print(
         "sample  s, nm  N_d, 1e12   r network   r before    r after  misfit before  after  seconds"
     )
@@ -72,12 +89,22 @@ def main(arguments: list[str]) -> None:
             f"{best.misfit_after:6.3f} {spent:8.1f}",
             flush=True,
         )
+        s, n_d = float(kept["dopant_spacing_nm"][i]), float(kept["density_per_cm2"][i])
+        exact = RemoteDopants(spacing_nm=s, density_per_cm2=n_d)
+        dopants_true.append([s, n_d, exact.rms_mev, exact.correlation_length_nm, float(true.std())])
+        for name, (which, known) in DOPANTS_FROM.items():
+            given = best.potential_mev if which == "refined" else true
+            e = estimate_dopants(given, gas, **(ranges if known else {}))
+            dopants_found[name].append(
+                [e.spacing_nm, e.density_per_cm2, e.rms_mev, e.correlation_nm, float(given.std())]
+            )
     before, after, _, misfit = np.array(rows).T
     print(
         f"median of r: {np.median(before):.4f} before, {np.median(after):.5f} after; "
         f"{(misfit < GOOD).sum()} of {n} with a misfit below {GOOD}, of which r is "
         f"{np.median(after[misfit < GOOD]) if (misfit < GOOD).any() else np.nan:.5f} in the median"
     )
+    _print_dopants(gas, dopants_found, dopants_true)
     figure = Figure(figsize=(4.6, 3.3), layout="constrained")
     axes = figure.subplots()
     axes.loglog(misfit, 1 - after, "o", color="#0072b2", label="refined")
@@ -86,6 +113,19 @@ def main(arguments: list[str]) -> None:
     axes.legend(frameon=False)
     axes.grid(color="#dfe3e8", lw=0.6, which="both")
     figure.savefig(FIGURE, dpi=110)
+
+
+def _print_dopants(
+    gas: ElectronGas, found: dict[str, list[list[float]]], true: list[list[float]]
+) -> None:
+    print("\nrelative rms error of              s    N_d    rms     xi  rms of the sample itself")
+    for name, rows in found.items():
+        errors = relative_rms(np.array(rows), np.array(true))
+        print(f"{name:30s}", " ".join(f"{100 * e:5.1f}%" for e in errors[:4]),
+              f"{100 * errors[4]:8.2f}%")  # fmt: skip
+    limit = two_parameter_limit(RemoteDopants(), gas)
+    shown = (limit.spacing, limit.density, limit.rms, limit.correlation_length)
+    print(f"{'unbiased, at best (s = 50 nm)':30s}", " ".join(f"{100 * e:5.1f}%" for e in shown))
 
 
 if __name__ == "__main__":

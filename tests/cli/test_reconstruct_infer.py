@@ -243,6 +243,13 @@ def test_refinement_finds_the_truth_and_says_so(
     np.testing.assert_allclose(found["refined_misfit_before"], found["misfit"], rtol=0.01)
     np.testing.assert_array_equal(found["site_x"], 5.0 * np.arange(64))
     assert "after refinement" in outcome.out
+    # Dopants of 50 nm and 1e12: a small sample tells little, and says so.
+    for name, true in (("dopant_spacing_nm", 50.0), ("density_per_cm2", 1e12)):
+        sd = float(found[name.replace("_nm", "_sd_nm").replace("_per", "_sd_per")][0])
+        assert 0.05 * true < sd < 2 * true
+        assert abs(float(found[name][0]) - true) < 3 * sd
+    assert "as of dopants" in outcome.out
+    assert "nm away" in outcome.out
     assert (only_run(out) / "report.html").read_text().count("<svg") == 6
 
 

@@ -21,7 +21,12 @@ from inmateria.report.reconstruction_histogram import draw_correlation_histogram
 from inmateria.report.reconstruction_judged import error_rows, judged_line
 from inmateria.report.reconstruction_learning import draw_losses
 from inmateria.report.reconstruction_maps import draw_image, draw_potential, draw_uncertainty
-from inmateria.report.reconstruction_result import result_line, rows
+from inmateria.report.reconstruction_result import (
+    dopants_line,
+    plus_minus,
+    result_line,
+    table,
+)
 from inmateria.report.reconstruction_scatter import draw_numbers, draw_parameter_errors
 from inmateria.report.reconstruction_sections import result_sections
 from inmateria.report.transport_maps import Plan
@@ -129,8 +134,10 @@ def dataset(n: int, *, kind: str = "potential", strange: int = 0) -> xr.Dataset:
         "site_y": 24, "coefficient": 5,
     }  # fmt: skip
     kinds = {
-        "potential": lambda name: not name.startswith(("coef", "dop", "dens", "rms", "corr")),
-        "parameters": lambda name: name.startswith(("dop", "dens", "rms", "corr", "image")),
+        "potential": lambda name: not name.startswith("coef"),
+        "parameters": lambda name: (
+            name.startswith(("dop", "dens", "rms", "corr", "image")) and "_sd_" not in name
+        ),
         "coefficients": lambda name: name.startswith(("coefficient", "image")),
     }
     rng = np.random.default_rng(7)
@@ -173,7 +180,9 @@ def test_a_refinement_that_failed_is_not_called_good() -> None:
     # The image that is shown is not refined yet: its computed image is not drawn.
     assert "misfit nan" not in html
     assert html.count("<svg") == 5
-    unrefined = found.drop_vars([str(n) for n in found if str(n).startswith("refined")])
+    unrefined = found.drop_vars(
+        [str(n) for n in found if str(n).startswith(("refined", "spectrum"))]
+    )
     assert "--refine" in render_page(Page("t", "r", {}, result_sections(unrefined)))
 
 
@@ -182,11 +191,47 @@ def test_a_refinement_that_failed_is_not_called_good() -> None:
 def test_lines_and_rows(kind: str) -> None:
     found = dataset(4, kind=kind, strange=2)
     assert result_line(found).endswith("2 of 4 are unlike the training set: not to be trusted")
-    table = rows(found)
-    assert [row[0] for row in table] == ["0", "1", "2", "3"]
-    assert [row[-1] for row in table] == ["yes", "yes", "", ""]
+    header, lines = table(found)
+    assert header[-1] == "unlike"
+    assert all(len(row) == len(header) for row in lines)
+    assert [row[0] for row in lines] == ["0", "1", "2", "3"]
+    assert [row[-1] for row in lines] == ["yes", "yes", "", ""]
     html = render_page(Page("t", "r", {}, result_sections(found)))
     assert "Image 1 is unlike the training set" in html
+
+
+def test_dopants_are_told_where_they_are_known() -> None:
+    """Not of a wrong minimum, of another spectrum, or of what is not refined yet."""
+    found = dataset(4, kind="potential")
+    found["refined_misfit"] = ("sample", [0.01, 0.5, 0.01, np.nan])
+    found["spectrum_misfit"] = ("sample", [1.0, 1.0, 9.0, np.nan])
+    for name, value in (
+        ("dopant_spacing_nm", 51.26), ("dopant_spacing_sd_nm", 2.04),
+        ("density_per_cm2", 1.234e12), ("density_sd_per_cm2", 0.21e12),
+    ):  # fmt: skip
+        found[name] = ("sample", np.full(4, value))
+    header, lines = table(found)
+    s, density = header.index("s (nm)"), header.index("N_d (1/cm²)")
+    assert [row[s] for row in lines] == ["51.3 ± 2.0", "", "", ""]
+    assert [row[density] for row in lines] == ["(1.23 ± 0.21) × 10^12", "", "", ""]
+    told = [dopants_line(found, i) for i in range(4)]
+    assert told[0] == "as of dopants 51.3 ± 2.0 nm away, (1.23 ± 0.21) × 10^12 per cm²"
+    assert told[1:] == ["", "its spectrum is not that of remote dopants", ""]
+
+
+@pytest.mark.parametrize(
+    ("value", "deviation", "text"),
+    [
+        (51.26, 2.04, "51.3 ± 2.0"),
+        (51.26, 12.3, "51 ± 12"),
+        (0.0512, 0.0013, "0.0512 ± 0.0013"),
+        (1.234e12, 2.1e11, "(1.23 ± 0.21) × 10^12"),
+        (-3.0, 0.0, "-3 ± 0"),
+        (0.0, 0.5, "0.00 ± 0.50"),
+    ],
+)
+def test_a_number_and_its_deviation(value: float, deviation: float, text: str) -> None:
+    assert plus_minus(value, deviation) == text
 
 
 def test_errors_in_words() -> None:

@@ -48,7 +48,10 @@ def server() -> Iterator[Server]:
 
 def test_it_is_the_simulated_rig_seen_through_a_wire():
     voltage = some_waveform(4_000)
-    with Server(Ohmic7(), delay=38, patient=True) as server, rig_on(server, delay_samples=38) as rig:
+    with (
+        Server(Ohmic7(), delay=38, patient=True) as server,
+        rig_on(server, delay_samples=38) as rig,
+    ):
         reading = rig.play(voltage)
     direct = SimulatedRig(Ohmic7(), noise=None).play(voltage)
     assert isinstance(rig, Rig)

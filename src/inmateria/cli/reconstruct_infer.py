@@ -87,15 +87,12 @@ def _print(found: xr.Dataset) -> None:
 
     from rich.console import Console
 
-    from inmateria.report.reconstruction_result import HEADERS, kind_of, result_line, rows
+    from inmateria.report.reconstruction_result import result_line, table
     from inmateria.report.terminal import print_rows
 
     for i, warning in enumerate(json.loads(found.attrs["warnings"])):
         if warning:
             click.echo(f"warning: image {i} is {warning}", err=True)
     if found.sizes["sample"] > 1:
-        header, lines = HEADERS[kind_of(found)], rows(found)
-        used = [k for k in range(len(header)) if any(line[k] for line in lines)]
-        console = Console(highlight=False)
-        print_rows(console, [header[k] for k in used], [[row[k] for k in used] for row in lines])
+        print_rows(Console(highlight=False), *table(found))
     click.echo(result_line(found))

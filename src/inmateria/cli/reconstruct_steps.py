@@ -1,4 +1,5 @@
-"""What `inmateria reconstruct infer` does: ask the network, compute its image, refine."""
+"""What `inmateria reconstruct infer` does: ask the network, compute its image, refine, and read
+the dopants from what was refined."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import numpy as np
 from inmateria.cli.progress import step
 from inmateria.cli.reconstruct_image import Images, read_images
 from inmateria.cli.reconstruct_settings import InferSettings
-from inmateria.errors import ConfigurationError, InMateriaError
+from inmateria.errors import ConfigurationError, InMateriaError, ParameterError
 
 if TYPE_CHECKING:
     from inmateria.data.runs import Run
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
     from inmateria.transport.gas import ElectronGas
 
 Arrays = dict[str, Any]
+
+# What the file calls the parts of a `DopantEstimate`.
+DOPANTS = {
+    "dopant_spacing_nm": "spacing_nm",
+    "density_per_cm2": "density_per_cm2",
+    "rms_mev": "rms_mev",
+    "correlation_nm": "correlation_nm",
+    "dopant_spacing_sd_nm": "spacing_sd_nm",
+    "density_sd_per_cm2": "density_sd_per_cm2",
+    "rms_sd_mev": "rms_sd_mev",
+    "correlation_sd_nm": "correlation_sd_nm",
+    "spectrum_misfit": "spectrum_misfit",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +144,7 @@ def refine_images(task: Task, path: Path) -> None:
         arrays |= _centres("site_", (n_x, n_y), task.gas.spacing_nm, task)
         arrays |= {"refined_mev": np.full((n, n_x, n_y), np.nan)}
         arrays |= {"refined_computed": np.full(task.images.values.shape, np.nan)}
-        names = ("refined_scale", "refined_misfit_before", "refined_misfit")
+        names = ("refined_scale", "refined_misfit_before", "refined_misfit", *DOPANTS)
         arrays |= {name: np.full(n, np.nan) for name in names}
     attrs = {k: v for k, v in kept.attrs.items() if k != "attributes_sha256"}
     for i in np.flatnonzero(np.isnan(arrays["refined_misfit"])):
@@ -160,7 +174,22 @@ def refine_images(task: Task, path: Path) -> None:
         arrays["refined_scale"][i] = found.scale
         arrays["refined_misfit_before"][i] = found.misfit_before
         arrays["refined_misfit"][i] = found.misfit_after
+        for name, value in _dopants_of(task, found.potential_mev).items():
+            arrays[name][i] = value
         write_reconstruction(path, arrays, attrs)
+
+
+def _dopants_of(task: Task, potential: Any) -> dict[str, float]:
+    """`DOPANTS` of a refined potential; empty where the sample is too small for an estimate."""
+    from inmateria.reconstruction.dopants import estimate_dopants
+
+    assert task.gas is not None
+    try:
+        found = estimate_dopants(potential, task.gas, host=task.dopants)
+    except ParameterError:
+        return {}
+    values = asdict(found)
+    return {name: values[part] for name, part in DOPANTS.items()}
 
 
 def _computed(task: Task, potentials: Any, uncertainties: Any) -> Arrays:

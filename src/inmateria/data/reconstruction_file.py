@@ -3,7 +3,7 @@
 A model of potentials gives `potential_mev` and `uncertainty_mev`, one of numbers the four
 parameters or the coefficients. Where the electron gas is known, `computed` is the image
 that the network's potential would give; after a refinement there is that of the refined
-potential too. Images that are not refined yet are NaN.
+potential too, and the dopants that it looks like. Images that are not refined yet are NaN.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ QUANTITIES: dict[str, Quantity] = {
     "density_per_cm2": Quantity("density of dopants", _N, "cm-2"),
     "rms_mev": Quantity("rms of the potential that these dopants give", _N, "meV"),
     "correlation_nm": Quantity("correlation length that they give", _N, "nm"),
+    "dopant_spacing_sd_nm": Quantity("standard deviation of that distance", _N, "nm"),
+    "density_sd_per_cm2": Quantity("standard deviation of that density", _N, "cm-2"),
+    "rms_sd_mev": Quantity("standard deviation of that rms", _N, "meV"),
+    "correlation_sd_nm": Quantity("standard deviation of that length", _N, "nm"),
+    "spectrum_misfit": Quantity("spectrum of refined_mev against that of dopants, in sigma", _N),
     "coefficient_m_x": Quantity("wave number along x, in 2 pi / L", _C, "1", "<i8"),
     "coefficient_m_y": Quantity("wave number along y, in 2 pi / W", _C, "1", "<i8"),
     "coefficient_real": Quantity("real part of C(q)", _C_OF),

@@ -12,18 +12,22 @@ So the Fisher information about theta = (s, ln N_d) is, summed over 2 n real par
 
 and no unbiased estimate has a covariance below its inverse. That the series ends at
 q_c = 3.5 / s is left aside: which components exist would give s away on its own, as it
-does in no real sample.
+does in no real sample. What follows of rms and correlation length of an infinite sample, by
+the closed forms, has the errors that those of s and N_d carry over.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from inmateria.transport.disorder.fourier import half_plane, wave_numbers
 from inmateria.transport.disorder.grid import Lattice
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
+
+# Relative, of s, for derivatives.
+STEP = 1e-3
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,15 @@ class TwoParameterLimit:
         Of s and N_d, relative.
     correlation : float
         Of both errors.
+    rms, correlation_length : float
+        Of an infinite sample's, relative.
     """
 
     spacing: float
     density: float
     correlation: float
+    rms: float
+    correlation_length: float
 
 
 def two_parameter_limit(dopants: RemoteDopants, grid: Lattice) -> TwoParameterLimit:
@@ -51,4 +59,17 @@ def two_parameter_limit(dopants: RemoteDopants, grid: Lattice) -> TwoParameterLi
     information = np.array([[(slope**2).sum(), slope.sum()], [slope.sum(), q.size]])
     covariance = np.linalg.inv(information)
     s, density = np.sqrt(np.diag(covariance))
-    return TwoParameterLimit(float(s), float(density), float(covariance[0, 1] / (s * density)))
+    # d ln rms / d ln s and d ln xi / d ln s; the rms goes as sqrt(N_d), xi does not depend on it.
+    less, more = (replace(dopants, spacing_nm=dopants.spacing_nm * f) for f in (1 - STEP, 1 + STEP))
+    by_s = np.log(more.rms_mev / less.rms_mev) / np.log((1 + STEP) / (1 - STEP))
+    xi_by_s = np.log(more.correlation_length_nm / less.correlation_length_nm) / np.log(
+        (1 + STEP) / (1 - STEP)
+    )
+    of_rms = np.array([by_s, 0.5])
+    return TwoParameterLimit(
+        spacing=float(s),
+        density=float(density),
+        correlation=float(covariance[0, 1] / (s * density)),
+        rms=float(np.sqrt(of_rms @ covariance @ of_rms)),
+        correlation_length=float(abs(xi_by_s) * s),
+    )

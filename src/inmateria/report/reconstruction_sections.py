@@ -9,7 +9,7 @@ import numpy as np
 
 from inmateria.report.page import Note, Picture, Section, Table
 from inmateria.report.reconstruction_maps import draw_image, draw_potential, draw_uncertainty
-from inmateria.report.reconstruction_result import HEADERS, kind_of, rows
+from inmateria.report.reconstruction_result import TRUSTED, kind_of, table
 from inmateria.report.transport_maps import Plan, brightest
 from inmateria.report.transport_quantities import array, plan_of
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 # More of them make a page that nobody opens.
 MOST_SHOWN = 6
 MOST_ROWS = 100
-# Refinements that found the truth ended below this, those in a wrong minimum above
-# (`benchmarks.refinement`).
-TRUSTED = 0.1
 
 
 def result_sections(found: xr.Dataset) -> list[Section]:
@@ -43,15 +40,14 @@ def result_plan(found: xr.Dataset) -> Plan:
 
 
 def _table(found: xr.Dataset) -> Section:
-    kind, n = kind_of(found), found.sizes["sample"]
+    n = found.sizes["sample"]
     blocks: list[Note | Table] = [Note(_trust(found))]
     for i, text in enumerate(json.loads(found.attrs["warnings"])[:MOST_ROWS]):
         if text:
             blocks.append(Note(f"Image {i} is {text}."))
     caption = "" if n <= MOST_ROWS else f"The first {MOST_ROWS} of {n}; all are in the file."
-    header = HEADERS[kind]
-    lines = rows(found)[:MOST_ROWS]
-    blocks.append(Table(header, lines, caption, numeric=range(1, len(header) - 1)))
+    header, lines = table(found)
+    blocks.append(Table(header, lines[:MOST_ROWS], caption, numeric=range(1, len(header))))
     return Section("What was found", blocks)
 
 
@@ -81,6 +77,12 @@ def _trust(found: xr.Dataset) -> str:
             "far as the image can tell; one well above it means a wrong minimum, noise, or a "
             f"sample of another geometry. Below it: {good} of {found.sizes['sample']}."
         )
+        if "spectrum_misfit" in found:
+            text += (
+                " Distance s and density N_d are those of the remote dopants whose potentials "
+                "have such a spectrum, with their standard deviations; they are left empty where "
+                "the refinement is not to be trusted or the spectrum is of another kind."
+            )
     elif "misfit" in found:
         text += " Refine it (--refine) to find out."
     return text

@@ -160,7 +160,9 @@ class Connection:
         except ValueError as error:
             if "invoke RPC" not in str(error):
                 raise
-            raise LostError(f"{what}: this connection was closed") from error  # gRPC's way to say so
+            raise LostError(
+                f"{what}: this connection was closed"
+            ) from error  # gRPC's way to say so
         except (errors.DaqNotFoundError, errors.DaqNotSupportedError) as error:
             raise InstrumentError(
                 "the NI-DAQmx driver is not installed on this computer; install it "
