@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from inmateria.data.sample_store import open_store
 from inmateria.datasets.averaging import block_average
@@ -31,6 +32,7 @@ from inmateria.transport.disorder.remote_dopants import RemoteDopants
 from inmateria.transport.gas import ElectronGas
 
 FIGURE = Path("docs/figures/reconstruction_refined.png")
+DOPANTS_FIGURE = Path("docs/figures/reconstruction_dopants.png")
 # A fit that is this good is right: it is in doubt otherwise.
 GOOD = 0.1
 # Which potential, and whether the ranges of the set are known, as a network knows them.
@@ -69,6 +71,7 @@ def main(arguments: list[str]) -> None:
     rows: list[tuple[float, ...]] = []
     dopants_found: dict[str, list[list[float]]] = {name: [] for name in DOPANTS_FROM}
     dopants_true: list[list[float]] = []
+    deviations: list[tuple[float, float]] = []
     print(
         "sample  s, nm  N_d, 1e12   r network   r before    r after  misfit before  after  seconds"
     )
@@ -98,6 +101,8 @@ def main(arguments: list[str]) -> None:
             dopants_found[name].append(
                 [e.spacing_nm, e.density_per_cm2, e.rms_mev, e.correlation_nm, float(given.std())]
             )
+            if name == "refined":
+                deviations.append((e.spacing_sd_nm, e.density_sd_per_cm2))
     before, after, _, misfit = np.array(rows).T
     print(
         f"median of r: {np.median(before):.4f} before, {np.median(after):.5f} after; "
@@ -113,6 +118,22 @@ def main(arguments: list[str]) -> None:
     axes.legend(frameon=False)
     axes.grid(color="#dfe3e8", lw=0.6, which="both")
     figure.savefig(FIGURE, dpi=110)
+    _draw_dopants(np.array(dopants_found["refined"]), np.array(deviations), np.array(dopants_true))
+
+
+def _draw_dopants(
+    found: NDArray[np.float64], deviation: NDArray[np.float64], true: NDArray[np.float64]
+) -> None:
+    figure = Figure(figsize=(6.4, 3.0), layout="constrained")
+    labels = (("s", "nm", 1.0), ("$N_d$", "$10^{12}$ cm$^{-2}$", 1e12))
+    for k, (axes, (name, unit, size)) in enumerate(zip(figure.subplots(1, 2), labels, strict=True)):
+        x, y, sd = true[:, k] / size, found[:, k] / size, deviation[:, k] / size
+        axes.errorbar(x, y, sd, fmt="o", ms=3, lw=0.8, color="#0072b2", ecolor="#9fbfd8")
+        ends = [x.min(), x.max()]
+        axes.plot(ends, ends, color="#555555", lw=0.8)
+        axes.set(xlabel=f"true {name} ({unit})", ylabel=f"found {name} ({unit})")
+        axes.grid(color="#dfe3e8", lw=0.6)
+    figure.savefig(DOPANTS_FIGURE, dpi=110)
 
 
 def _print_dopants(
