@@ -1,10 +1,11 @@
 """From a network's answer to a refined potential: `python -m benchmarks.reconstruction_refined
-STORE [MODEL] [-n SAMPLES] [-i ITERATIONS]`.
+STORE [MODEL] [-n SAMPLES] [-i ITERATIONS] [-s NOISE]`.
 
 Samples of STORE that MODEL (the default one) has not seen; the measured image is the exact
-PLDOS on the model's pixels. Prints correlations with the truth on sites and misfits before
-and after, which need no truth, and the dopants read from what was refined, and draws them
-into docs/figures.
+PLDOS on the model's pixels, with white noise of NOISE times its mean, set to zero where that
+is negative. Prints correlations with the truth on sites and misfits before and after, which
+need no truth, and the dopants read from what was refined. Without noise, draws them into
+docs/figures.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from inmateria.reconstruction.dopants import estimate_dopants
 from inmateria.reconstruction.limits import two_parameter_limit
 from inmateria.reconstruction.load import load_model
 from inmateria.reconstruction.metrics import pearson, relative_rms
+from inmateria.reconstruction.noise import white_noise
 from inmateria.reconstruction.reconstructor import Reconstructor
 from inmateria.reconstruction.refinement import refine
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
@@ -46,12 +48,12 @@ DOPANTS_FROM = {
 
 def main(arguments: list[str]) -> None:
     """One row a sample."""
-    options = {"-n": 12, "-i": 150}
+    options: dict[str, float] = {"-n": 12, "-i": 150, "-s": 0.0}
     given = list(arguments)
     for flag in options:
         if flag in given:
             at = given.index(flag)
-            options[flag] = int(given[at + 1])
+            options[flag] = float(given[at + 1])
             del given[at : at + 2]
     if not given:
         sys.exit(__doc__)
@@ -61,7 +63,7 @@ def main(arguments: list[str]) -> None:
     gas, pixel = settings.gas.gas(), settings.keep.resolution
     # Where the distance of the dopants is not known, the smallest that may be.
     dopants = RemoteDopants(spacing_nm=settings.disorder.spacing_nm[0])
-    n, block = options["-n"], int(model.about["blocks"]["test"][0])
+    n, noise, block = int(options["-n"]), options["-s"], int(model.about["blocks"]["test"][0])
     kept = store.read_block(block, ["dopant_spacing_nm", "density_per_cm2", "coefficients"])
     truth = potential(settings, kept["dopant_spacing_nm"][:n], kept["coefficients"][:n])
     ranges = {
@@ -77,12 +79,17 @@ def main(arguments: list[str]) -> None:
     )
     for i, true in enumerate(truth):
         measured = block_average(gas.pldos(true, accuracy=1e-5), pixel)
+        level = noise * measured.mean()
+        measured += level * np.random.default_rng(i).standard_normal(measured.shape)
+        measured = np.maximum(measured, 0.0)  # as a network takes it
+        sigma = white_noise(measured, gas)
         found = model.reconstruct(measured)
         size = gas.n_x // found.potential_mev.shape[0]
         network = float(pearson(found.potential_mev, block_average(true, size)))
         start = on_sites(found.potential_mev, gas, dopants, uncertainty_mev=found.uncertainty_mev)
         began = time.perf_counter()
-        best = refine(gas, start, measured, dopants=dopants, pixel=pixel, most=options["-i"])
+        best = refine(gas, start, measured, dopants=dopants, pixel=pixel, most=int(options["-i"]),
+                      noise=max(1e-3, sigma / np.abs(measured).max()))  # fmt: skip
         spent = time.perf_counter() - began
         before, after = float(pearson(start, true)), float(pearson(best.potential_mev, true))
         rows.append((before, after, best.misfit_before, best.misfit_after))
@@ -110,6 +117,8 @@ def main(arguments: list[str]) -> None:
         f"{np.median(after[misfit < GOOD]) if (misfit < GOOD).any() else np.nan:.5f} in the median"
     )
     _print_dopants(gas, dopants_found, dopants_true)
+    if noise:
+        return
     figure = Figure(figsize=(4.6, 3.3), layout="constrained")
     axes = figure.subplots()
     axes.loglog(misfit, 1 - after, "o", color="#0072b2", label="refined")

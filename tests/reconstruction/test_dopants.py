@@ -105,7 +105,7 @@ def test_cosines_of_a_small_sample() -> None:
     dopants = RemoteDopants(40.0, 1e12, periodic=False)
     scaled = []
     for potential in dopants.sample_many(grid, 6, seed=2).potential:
-        found = estimate_dopants(potential, grid, host=dopants)
+        found = estimate_dopants(potential, grid, host=dopants, spacing_nm=(30.0, 60.0))
         scaled.append(np.log(numbers(found) / truth(dopants)) * numbers(found) / deviations(found))
     assert np.sqrt((np.array(scaled) ** 2).mean()) < 1.6
     assert (np.abs(np.mean(scaled, axis=0)) < 1).all()

@@ -175,8 +175,15 @@ def test_a_page_shows_some_images_and_all_numbers(monkeypatch: pytest.MonkeyPatc
 def test_a_refinement_that_failed_is_not_called_good() -> None:
     found = dataset(3)
     found["refined_misfit"] = ("sample", np.array([np.nan, 0.5, 0.02]))
+    found["image_noise"] = ("sample", np.zeros(3))
     html = render_page(Page("t", "r", {}, result_sections(found)))
     assert "Below it: 1 of 3." in html
+    # What noise explains is not held against the potential.
+    found["image_noise"] = 0.6 * found["image"].std(("x", "y"))
+    html = render_page(Page("t", "r", {}, result_sections(found)))
+    assert "the image&#x27;s noise, 0.6" in html or "the image's noise, 0.6" in html
+    assert "Below it: 2 of 3." in html
+    found["image_noise"] = ("sample", np.zeros(3))
     # The image that is shown is not refined yet: its computed image is not drawn.
     assert "misfit nan" not in html
     assert html.count("<svg") == 5

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, Any]
 
+# Of the largest value of an image: what its computation is off by.
+LEAST_NOISE = 1e-3
 # What the file calls the parts of a `DopantEstimate`.
 DOPANTS = {
     "dopant_spacing_nm": "spacing_nm",
@@ -133,6 +135,7 @@ def refine_images(task: Task, path: Path) -> None:
     """Refine the potentials that are not yet, one by one; each is kept when it is done."""
     from inmateria.data.reconstruction_file import open_reconstruction, write_reconstruction
     from inmateria.reconstruction.band_limited import on_sites
+    from inmateria.reconstruction.noise import white_noise
     from inmateria.reconstruction.refinement import refine
 
     assert task.gas is not None
@@ -144,6 +147,7 @@ def refine_images(task: Task, path: Path) -> None:
         arrays |= _centres("site_", (n_x, n_y), task.gas.spacing_nm, task)
         arrays |= {"refined_mev": np.full((n, n_x, n_y), np.nan)}
         arrays |= {"refined_computed": np.full(task.images.values.shape, np.nan)}
+        arrays |= {"image_noise": [white_noise(one, task.gas) for one in task.images.values]}
         names = ("refined_scale", "refined_misfit_before", "refined_misfit", *DOPANTS)
         arrays |= {name: np.full(n, np.nan) for name in names}
     attrs = {k: v for k, v in kept.attrs.items() if k != "attributes_sha256"}
@@ -165,6 +169,7 @@ def refine_images(task: Task, path: Path) -> None:
                 task.images.values[i],
                 dopants=task.dopants,
                 pixel=_sites(task),
+                noise=_relative_noise(arrays["image_noise"][i], task.images.values[i]),
                 free_scale=task.images.free_scale,
                 most=task.settings.iterations,
                 progress=tell,
@@ -177,6 +182,11 @@ def refine_images(task: Task, path: Path) -> None:
         for name, value in _dopants_of(task, found.potential_mev).items():
             arrays[name][i] = value
         write_reconstruction(path, arrays, attrs)
+
+
+def _relative_noise(sigma: float, image: Any) -> float:
+    """Of the largest value, as `refine` takes it; not below what is computed inexactly."""
+    return float(np.fmax(LEAST_NOISE, sigma / np.abs(image).max()))
 
 
 def _dopants_of(task: Task, potential: Any) -> dict[str, float]:

@@ -39,6 +39,7 @@ QUANTITIES: dict[str, Quantity] = {
     "computed": Quantity("image computed from it, times computed_scale", _IMAGE),
     "computed_scale": Quantity("from 1/t to the unit of the image", _N),
     "misfit": Quantity("rms of computed - image over that of the image about its mean", _N),
+    "image_noise": Quantity("standard deviation of the image's white noise, in its unit", _N),
     "refined_mev": Quantity("disorder potential after refinement", _SITES, "meV"),
     "refined_computed": Quantity("image computed from it, times refined_scale", _IMAGE),
     "refined_scale": Quantity("from 1/t to the unit of the image", _N),

@@ -122,7 +122,21 @@ def dopants_line(found: xr.Dataset, i: int) -> str:
 def _dopants_are_known(found: xr.Dataset, i: int) -> bool:
     if "spectrum_misfit" not in found or not np.isfinite(array(found, "spectrum_misfit")[i]):
         return False
-    return bool(array(found, "refined_misfit")[i] < TRUSTED)
+    return bool(is_trusted(found)[i])
+
+
+def is_trusted(found: xr.Dataset) -> np.ndarray:
+    """Whether each refined potential explains its image, but for the noise."""
+    return np.asarray(array(found, "refined_misfit") < np.hypot(TRUSTED, noise_misfit(found)))
+
+
+def noise_misfit(found: xr.Dataset) -> np.ndarray:
+    """Misfit that the noise of each image makes on its own; 0 where it is not known."""
+    if "image_noise" not in found:
+        return np.zeros(found.sizes["sample"])
+    spread = array(found, "image").std(axis=(1, 2))
+    share = array(found, "image_noise") / np.where(spread > 0, spread, np.inf)
+    return np.asarray(np.nan_to_num(share))
 
 
 def _with_sd(found: xr.Dataset, i: int, name: str, deviation: str) -> str:

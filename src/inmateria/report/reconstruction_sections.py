@@ -9,7 +9,13 @@ import numpy as np
 
 from inmateria.report.page import Note, Picture, Section, Table
 from inmateria.report.reconstruction_maps import draw_image, draw_potential, draw_uncertainty
-from inmateria.report.reconstruction_result import TRUSTED, kind_of, table
+from inmateria.report.reconstruction_result import (
+    TRUSTED,
+    is_trusted,
+    kind_of,
+    noise_misfit,
+    table,
+)
 from inmateria.report.transport_maps import Plan, brightest
 from inmateria.report.transport_quantities import array, plan_of
 
@@ -71,11 +77,14 @@ def _trust(found: xr.Dataset) -> str:
             "answer is often near 1."
         )
     if "refined_misfit" in found:
-        good = int((array(found, "refined_misfit") < TRUSTED).sum())
+        good, noise = int(is_trusted(found).sum()), float(noise_misfit(found).max())
+        # Below a hundredth it is the computation's own inaccuracy, or waves.
+        own = f" (and, in squares, that of the image's noise, {noise:.2g})" if noise > 0.01 else ""
         text += (
-            f" After refinement, a misfit below {TRUSTED:g} says that the potential is right as "
-            "far as the image can tell; one well above it means a wrong minimum, noise, or a "
-            f"sample of another geometry. Below it: {good} of {found.sizes['sample']}."
+            f" After refinement, a misfit below {TRUSTED:g}{own} says that the potential is right "
+            "as far as the image can tell; one well above it means a wrong minimum, another kind "
+            f"of noise, or a sample of another geometry. Below it: {good} of "
+            f"{found.sizes['sample']}."
         )
         if "spectrum_misfit" in found:
             text += (
