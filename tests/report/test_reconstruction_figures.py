@@ -220,9 +220,9 @@ def test_dopants_are_told_where_they_are_known() -> None:
     header, lines = table(found)
     s, density = header.index("s (nm)"), header.index("N_d (1/cm²)")
     assert [row[s] for row in lines] == ["51.3 ± 2.0", "", "", ""]
-    assert [row[density] for row in lines] == ["(1.23 ± 0.21) × 10^12", "", "", ""]
+    assert [row[density] for row in lines] == ["(1.23 ± 0.21) × 10¹²", "", "", ""]
     told = [dopants_line(found, i) for i in range(4)]
-    assert told[0] == "as of dopants 51.3 ± 2.0 nm away, (1.23 ± 0.21) × 10^12 per cm²"
+    assert told[0] == "as of dopants 51.3 ± 2.0 nm away, (1.23 ± 0.21) × 10¹² per cm²"
     assert told[1:] == ["", "its spectrum is not that of remote dopants", ""]
 
 
@@ -232,7 +232,7 @@ def test_dopants_are_told_where_they_are_known() -> None:
         (51.26, 2.04, "51.3 ± 2.0"),
         (51.26, 12.3, "51 ± 12"),
         (0.0512, 0.0013, "0.0512 ± 0.0013"),
-        (1.234e12, 2.1e11, "(1.23 ± 0.21) × 10^12"),
+        (1.234e12, 2.1e11, "(1.23 ± 0.21) × 10¹²"),
         (-3.0, 0.0, "-3 ± 0"),
         (0.0, 0.5, "0.00 ± 0.50"),
     ],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TRUSTED = 0.1
 # Standard deviations by which a spectrum may differ from that of dopants.
 LIKE_DOPANTS = 4.0
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Kind = Literal["potential", "parameters", "coefficients"]
 
@@ -149,7 +150,8 @@ def plus_minus(value: float, deviation: float) -> str:
     """A number to the second digit of its standard deviation: "51.3 ± 2.1"."""
     power = int(np.floor(np.log10(abs(value)))) if value else 0
     if not -3 <= power <= 4:
-        return f"({plus_minus(value / 10.0**power, deviation / 10.0**power)}) × 10^{power}"
+        tens = f"10{str(power).translate(_RAISED)}"
+        return f"({plus_minus(value / 10.0**power, deviation / 10.0**power)}) × {tens}"
     digits = max(0, 1 - int(np.floor(np.log10(deviation)))) if deviation > 0 else 0
     return f"{value:.{digits}f} ± {deviation:.{digits}f}"
 
