@@ -87,7 +87,7 @@ def ended(pid: int) -> bool:
     ("seed", "n_kills", "workers"),
     [
         (1, 3, 1),
-        (2, 2, 2),
+        pytest.param(2, 2, 2, marks=pytest.mark.slow),
         pytest.param(3, 30, 1, marks=pytest.mark.slow),
         pytest.param(4, 30, 2, marks=pytest.mark.slow),
     ],
@@ -137,7 +137,7 @@ def test_kills_at_random_moments(
     assert [p.name for p in tmp_path.iterdir()] == ["set.zarr"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_keeps_what_was_recorded(
     workers: int, script: Path, whole: dict[str, str], tmp_path: Path
 ) -> None:
