@@ -104,7 +104,7 @@ def test_cosines_of_a_small_sample() -> None:
     grid = Grid(64, 48, 8.0)
     dopants = RemoteDopants(40.0, 1e12, periodic=False)
     scaled = []
-    for potential in dopants.sample_many(grid, 6, seed=2).potential:
+    for potential in dopants.sample_many(grid, 4, seed=2).potential:
         found = estimate_dopants(potential, grid, host=dopants, spacing_nm=(30.0, 60.0))
         scaled.append(np.log(numbers(found) / truth(dopants)) * numbers(found) / deviations(found))
     assert np.sqrt((np.array(scaled) ** 2).mean()) < 1.6
@@ -141,6 +141,14 @@ def test_fewer_wave_numbers_say_less() -> None:
     all_of_them, few = (estimate_dopants(potential, GRID, q_max=q) for q in (np.inf, 0.03))
     assert few.n_numbers < 0.3 * all_of_them.n_numbers
     assert few.spacing_sd_nm > 2 * all_of_them.spacing_sd_nm
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_dopants_beyond_the_ranges_end_at_their_ends(factor: float) -> None:
+    found = estimate_dopants(factor * DOPANTS.sample(GRID, seed=1).potential, GRID)
+    assert np.isfinite([*numbers(found), *deviations(found), found.error_correlation]).all()
+    assert found.density_per_cm2 == pytest.approx(5e10 if factor < 1 else 1e13, rel=0.1)
+    assert found.spectrum_misfit > 8
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ _N_DENSITIES = 161
 _FIRST = 150
 # Posterior below which a spacing is left out, in logarithms.
 _NEGLIGIBLE = 18.0
+# Numbers in a band of wave numbers.
 _BAND = 24
+_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -113,15 +115,14 @@ def estimate_dopants(
         raise NotFiniteError("the potential holds NaN or infinity: fill these sites")
     if not np.ptp(potential) > 0:
         raise ParameterError("the potential is the same everywhere: it has no dopants")
-    (low, high), densities = ranges
+    spacings, densities = ranges
     resolved = min(q_max, _RESOLVED * np.pi / grid.spacing_nm)
     # A few components tell roughly how far away the dopants are, and so which others there are.
-    first = look(potential, grid, like, (low, high), resolved, most=_FIRST)
+    first = look(potential, grid, like, spacings, resolved, most=_FIRST)
     best = _log_posterior(first, densities).max(axis=1)
     likely = np.flatnonzero(best > best.max() - _NEGLIGIBLE)
-    bracket = first.spacings[max(0, likely[0] - 1)], first.spacings[likely[-1] + 1 :][:1]
-    low, high = bracket[0], float(bracket[1][0]) if len(bracket[1]) else high
-    found = look(potential, grid, like, (low, high), resolved, most=MOST_COSINES)
+    bracket = first.spacings[[max(0, likely[0] - 1), min(len(best) - 1, likely[-1] + 1)]]
+    found = look(potential, grid, like, tuple(bracket), resolved, most=MOST_COSINES)
     return _estimate(like, found.finer(), densities)
 
 
@@ -154,7 +155,7 @@ def _estimate(
     s, s_spread = moments(spacings[:, None])
     n_d, n_spread = moments(density)
     off = np.log(spacings / s)[:, None] * np.log(density / n_d)
-    together = float((weight * off).sum()) / (s_spread * n_spread)
+    together = float((weight * off).sum()) / max(s_spread * n_spread, _TINY)
     rms_mev, rms_spread = moments(rms)
     xi, xi_spread = moments(correlation[:, None])
     row, column = np.unravel_index(np.argmax(log_posterior), log_posterior.shape)
