@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from inmateria.errors import ModelFileError, ParameterError
 from inmateria.reconstruction.model_file import read_tensors
+from inmateria.reconstruction.model_record import answer_of
 from inmateria.reconstruction.number_reader import (
     NumberReader,
     number_reader_of,
@@ -53,7 +54,7 @@ def load_model(path: str | Path) -> Model:
     """
     file = model_path(path)
     tensors, record = read_tensors(file)
-    of = number_reader_of if record.get("answer", "potential") == "numbers" else reconstructor_of
+    of = number_reader_of if answer_of(record) == "numbers" else reconstructor_of
     return of(file, tensors, record)
 
 

@@ -8,7 +8,7 @@ of constant rms (`limits`), so that these two are known better than either.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from inmateria.errors import ModelFileError, ParameterError
+from inmateria.errors import ParameterError
 from inmateria.reconstruction.channels import (
     Known,
     Scaling,
     for_network,
     n_channels,
-    read_familiarity,
-    read_scaling,
 )
-from inmateria.reconstruction.model_file import read_tensors, write_tensors
-from inmateria.reconstruction.networks import build_network
+from inmateria.reconstruction.model_file import read_tensors
+from inmateria.reconstruction.model_record import making, model_fields, write_model
 from inmateria.reconstruction.pixels import on_pixels
 from inmateria.reconstruction.stored import TargetScaling
 from inmateria.reconstruction.training import predict
@@ -149,10 +147,7 @@ def save_number_reader(path: str | Path, model: NumberReader) -> Path:
     ------
     StorageError, ParameterError
     """
-    parts = ("scaling", "target_scaling", "familiarity")
-    record = {k: v for k, v in vars(model).items() if k not in ("network", *parts)}
-    record |= {name: asdict(getattr(model, name)) for name in parts}
-    return write_tensors(Path(path), model.network.state_dict(), record | {"answer": "numbers"})
+    return write_model(path, model, "numbers")
 
 
 def load_number_reader(path: str | Path) -> NumberReader:
@@ -166,7 +161,7 @@ def load_number_reader(path: str | Path) -> NumberReader:
 
 
 def number_reader_of(
-    path: str | Path, tensors: Mapping[str, Tensor], record: dict[str, Any]
+    path: str | Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]
 ) -> NumberReader:
     """A model from what its file holds.
 
@@ -175,24 +170,9 @@ def number_reader_of(
     ModelFileError
         If it does not make one.
     """
-    if record.pop("answer", "potential") != "numbers":
-        raise ModelFileError(f"{path} finds potentials, not numbers; load it with load_model")
-    try:
-        network = build_network(record["kind"], seed=0, **record["options"])
-        network.load_state_dict(tensors)
-        network.eval()
-        targets = record.pop("target_scaling")
-        record |= {"shape": tuple(record["shape"]), "names": tuple(record["names"])}
-        return NumberReader(
-            network=network,
-            scaling=read_scaling(record.pop("scaling")),
-            target_scaling=TargetScaling(tuple(targets["centre"]), tuple(targets["width"])),
-            familiarity=read_familiarity(record.pop("familiarity")),
-            **record,
-        )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
-        raise ModelFileError(f"{path} does not make a model ({first}); train again") from error
+    fields = model_fields(path, tensors, record, "numbers")
+    with making(path):
+        return NumberReader(**fields)
 
 
 def _host(about: Mapping[str, Any]) -> dict[str, Any]:

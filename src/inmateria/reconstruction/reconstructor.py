@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from inmateria.errors import ModelFileError, ParameterError
+from inmateria.errors import ParameterError
 from inmateria.reconstruction.channels import (
     Known,
     Scaling,
     for_network,
     n_channels,
-    read_familiarity,
-    read_scaling,
 )
 from inmateria.reconstruction.metrics import coverage
-from inmateria.reconstruction.model_file import read_tensors, write_tensors
-from inmateria.reconstruction.networks import build_network
+from inmateria.reconstruction.model_file import read_tensors
+from inmateria.reconstruction.model_record import making, model_fields, write_model
 from inmateria.reconstruction.pixels import on_pixels
 from inmateria.reconstruction.training import predict
 
@@ -163,13 +161,7 @@ def save_reconstructor(path: str | Path, model: Reconstructor) -> Path:
     ------
     StorageError, ParameterError
     """
-    record = {
-        name: value
-        for name, value in vars(model).items()
-        if name not in ("network", "scaling", "familiarity")
-    }
-    record |= {"scaling": asdict(model.scaling), "familiarity": asdict(model.familiarity)}
-    return write_tensors(Path(path), model.network.state_dict(), record | {"answer": "potential"})
+    return write_model(path, model, "potential")
 
 
 def load_reconstructor(path: str | Path) -> Reconstructor:
@@ -183,7 +175,7 @@ def load_reconstructor(path: str | Path) -> Reconstructor:
 
 
 def reconstructor_of(
-    path: str | Path, tensors: Mapping[str, Tensor], record: dict[str, Any]
+    path: str | Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]
 ) -> Reconstructor:
     """A model from what its file holds.
 
@@ -192,17 +184,6 @@ def reconstructor_of(
     ModelFileError
         If it does not make one.
     """
-    # Files of earlier versions do not say what they answer: all were potentials.
-    if record.pop("answer", "potential") != "potential":
-        raise ModelFileError(f"{path} reads numbers, not potentials; load it with load_model")
-    try:
-        network = build_network(record["kind"], seed=0, **record["options"])
-        network.load_state_dict(tensors)
-        network.eval()
-        scaling = read_scaling(record.pop("scaling"))
-        familiarity = read_familiarity(record.pop("familiarity"))
-        record["shape"] = tuple(record["shape"])
-        return Reconstructor(network=network, scaling=scaling, familiarity=familiarity, **record)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
-        raise ModelFileError(f"{path} does not make a model ({first}); train again") from error
+    fields = model_fields(path, tensors, record, "potential")
+    with making(path):
+        return Reconstructor(**fields)
