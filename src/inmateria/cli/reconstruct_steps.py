@@ -147,9 +147,9 @@ def refine_images(task: Task, path: Path) -> None:
         arrays |= _centres("site_", (n_x, n_y), task.gas.spacing_nm, task)
         arrays |= {"refined_mev": np.full((n, n_x, n_y), np.nan)}
         arrays |= {"refined_computed": np.full(task.images.values.shape, np.nan)}
-        arrays |= {"image_noise": [white_noise(one, task.gas) for one in task.images.values]}
-        names = ("refined_scale", "refined_misfit_before", "refined_misfit", *DOPANTS)
-        arrays |= {name: np.full(n, np.nan) for name in names}
+    for name in ("refined_scale", "refined_misfit_before", "refined_misfit", *DOPANTS):
+        arrays.setdefault(name, np.full(n, np.nan))
+    arrays["image_noise"] = np.array([white_noise(one, task.gas) for one in task.images.values])
     attrs = {k: v for k, v in kept.attrs.items() if k != "attributes_sha256"}
     for i in np.flatnonzero(np.isnan(arrays["refined_misfit"])):
         title = "refining" if n == 1 else f"refining image {i} of {n}"
