@@ -217,6 +217,9 @@ def test_dopants_are_told_where_they_are_known() -> None:
         ("density_per_cm2", 1.234e12), ("density_sd_per_cm2", 0.21e12),
     ):  # fmt: skip
         found[name] = ("sample", np.full(4, value))
+    found["image_noise"] = 0.05 * found["image"].mean(("x", "y"))
+    loud = found.assign(image_noise=0.1 * found["image"].mean(("x", "y")))
+    assert "s (nm)" not in table(loud)[0]
     header, lines = table(found)
     s, density = header.index("s (nm)"), header.index("N_d (1/cm²)")
     assert [row[s] for row in lines] == ["51.3 ± 2.0", "", "", ""]

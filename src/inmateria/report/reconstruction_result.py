@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 TRUSTED = 0.1
 # Standard deviations by which a spectrum may differ from that of dopants.
 LIKE_DOPANTS = 4.0
+# Noise of an image, of its mean, that leaves the wave numbers from which dopants are read
+# (`benchmarks.reconstruction_refined`).
+QUIET = 0.06
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Kind = Literal["potential", "parameters", "coefficients"]
@@ -122,6 +125,9 @@ def dopants_line(found: xr.Dataset, i: int) -> str:
 
 def _dopants_are_known(found: xr.Dataset, i: int) -> bool:
     if "spectrum_misfit" not in found or not np.isfinite(array(found, "spectrum_misfit")[i]):
+        return False
+    noise = float(array(found, "image_noise")[i]) if "image_noise" in found else 0.0
+    if noise > QUIET * float(array(found, "image")[i].mean()):
         return False
     return bool(is_trusted(found)[i])
 

@@ -90,7 +90,8 @@ def _trust(found: xr.Dataset) -> str:
             text += (
                 " Distance s and density N_d are those of the remote dopants whose potentials "
                 "have such a spectrum, with their standard deviations; they are left empty where "
-                "the refinement is not to be trusted or the spectrum is of another kind."
+                "the refinement is not to be trusted, the image too noisy, or the spectrum of "
+                "another kind."
             )
     elif "misfit" in found:
         text += " Refine it (--refine) to find out."
