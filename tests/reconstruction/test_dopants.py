@@ -136,6 +136,17 @@ def test_another_kind_of_disorder_is_seen_to_be_another() -> None:
     assert estimate_dopants(other, GRID).spectrum_misfit > 8
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_single_wave_has_a_spectrum_of_another_kind(periodic: bool) -> None:
+    """Most of its components are exactly or nearly missing."""
+    wave = np.cos(2 * np.pi * 4 * np.arange(64) / 64)[:, None] * np.ones(48)
+    found = estimate_dopants(
+        wave, Grid(64, 48, 8.0), host=RemoteDopants(periodic=periodic), spacing_nm=(40.0, 60.0)
+    )
+    assert np.isfinite([*numbers(found), *deviations(found)]).all()
+    assert found.spectrum_misfit > 8
+
+
 def test_fewer_wave_numbers_say_less() -> None:
     potential = DOPANTS.sample(GRID, seed=1).potential
     all_of_them, few = (estimate_dopants(potential, GRID, q_max=q) for q in (np.inf, 0.03))

@@ -31,6 +31,7 @@ UNIT_PER_CM2 = 1e12
 # Fewer components say nothing about the shape of a spectrum.
 FEWEST = 12
 N_SPACINGS, N_FINE = 25, 121
+TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,8 @@ def look(
     *,
     most: int,
 ) -> Likelihood:
-    """Of the components up to where the series ends, `most` of them if they are cosines."""
+    """Of the components up to where the series ends, and to `resolved` (1/nm); `most` of them if
+    they are cosines."""
     low, high = spacing_nm
     q_end = min(like.cutoff / low, resolved)
     components: Components = (
@@ -83,7 +85,9 @@ def look(
         )
     spacings = np.geomspace(low, high, N_SPACINGS)
     fits = [components.fit(replace(like, spacing_nm=s)) for s in spacings]
-    white, log_size = (np.array([f[k] for f in fits]) for k in range(2))
+    # A component may be missing altogether, and has a logarithm all the same.
+    white = np.maximum([f.white for f in fits], TINY)
+    log_size = np.array([f.log_size for f in fits])
     counts = components.counts
     n = _where_the_series_ends(spacings, white, log_size, components, like.cutoff)
     return Likelihood(spacings, white[:, :n], log_size[:, :n], np.diff(counts[:n], prepend=0.0))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 
 from inmateria.errors import NotFiniteError, ParameterError, ShapeError
-from inmateria.reconstruction.dopant_likelihood import UNIT_PER_CM2, Likelihood, look
+from inmateria.reconstruction.dopant_likelihood import TINY, UNIT_PER_CM2, Likelihood, look
 from inmateria.transport.disorder.grid import Lattice
 from inmateria.transport.disorder.remote_dopants import RemoteDopants
 
@@ -37,7 +37,6 @@ _FIRST = 150
 _NEGLIGIBLE = 18.0
 # Numbers in a band of wave numbers.
 _BAND = 24
-_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def _estimate(
     s, s_spread = moments(spacings[:, None])
     n_d, n_spread = moments(density)
     off = np.log(spacings / s)[:, None] * np.log(density / n_d)
-    together = float((weight * off).sum()) / max(s_spread * n_spread, _TINY)
+    together = float((weight * off).sum()) / max(s_spread * n_spread, TINY)
     rms_mev, rms_spread = moments(rms)
     xi, xi_spread = moments(correlation[:, None])
     row, column = np.unravel_index(np.argmax(log_posterior), log_posterior.shape)

@@ -61,11 +61,10 @@ def two_parameter_limit(dopants: RemoteDopants, grid: Lattice) -> TwoParameterLi
     s, density = np.sqrt(np.diag(covariance))
     # d ln rms / d ln s and d ln xi / d ln s; the rms goes as sqrt(N_d), xi does not depend on it.
     less, more = (replace(dopants, spacing_nm=dopants.spacing_nm * f) for f in (1 - STEP, 1 + STEP))
-    by_s = np.log(more.rms_mev / less.rms_mev) / np.log((1 + STEP) / (1 - STEP))
-    xi_by_s = np.log(more.correlation_length_nm / less.correlation_length_nm) / np.log(
-        (1 + STEP) / (1 - STEP)
-    )
-    of_rms = np.array([by_s, 0.5])
+    of_s = np.log((1 + STEP) / (1 - STEP))
+    rms_by_s = np.log(more.rms_mev / less.rms_mev) / of_s
+    xi_by_s = np.log(more.correlation_length_nm / less.correlation_length_nm) / of_s
+    of_rms = np.array([rms_by_s, 0.5])
     return TwoParameterLimit(
         spacing=float(s),
         density=float(density),

@@ -36,7 +36,7 @@ def white_noise(image: ArrayLike, gas: GasGeometry) -> float:
     Returns
     -------
     float
-        Right to some 3 % down to 2e-3 of the mean; NaN where pixels are too coarse to tell.
+        Down to 2e-3 of the mean on pixels of 10 nm; NaN where pixels are too coarse to tell.
 
     Raises
     ------

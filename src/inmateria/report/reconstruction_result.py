@@ -78,13 +78,7 @@ def _rows(found: xr.Dataset) -> list[tuple[str, ...]]:
         columns = [_texts(rms), _texts(sigma)]
         for name in ("misfit", "refined_misfit"):
             columns.append(_texts(array(found, name)) if name in found else [""] * n)
-        columns += [
-            [_with_sd(found, i, *names) for i in range(n)]
-            for names in (
-                ("dopant_spacing_nm", "dopant_spacing_sd_nm"),
-                ("density_per_cm2", "density_sd_per_cm2"),
-            )
-        ]
+        columns += _dopants(found)
     elif kind == "parameters":
         names = ("dopant_spacing_nm", "density_per_cm2", "rms_mev", "correlation_nm")
         columns = [_texts(array(found, name)) for name in names]
@@ -114,22 +108,42 @@ def _potential(found: xr.Dataset) -> str:
 
 def dopants_line(found: xr.Dataset, i: int) -> str:
     """The dopants that a refined potential looks like, or nothing where they mean nothing."""
-    if not _dopants_are_known(found, i):
+    if not dopants_are_told(found)[i]:
         return ""
     if array(found, "spectrum_misfit")[i] > LIKE_DOPANTS:
         return "its spectrum is not that of remote dopants"
-    s = _with_sd(found, i, "dopant_spacing_nm", "dopant_spacing_sd_nm")
-    density = _with_sd(found, i, "density_per_cm2", "density_sd_per_cm2")
+    s, density = (column[i] for column in _dopants(found))
     return f"as of dopants {s} nm away, {density} per cm²"
 
 
-def _dopants_are_known(found: xr.Dataset, i: int) -> bool:
-    if "spectrum_misfit" not in found or not np.isfinite(array(found, "spectrum_misfit")[i]):
-        return False
-    noise = float(array(found, "image_noise")[i]) if "image_noise" in found else 0.0
-    if noise > QUIET * float(array(found, "image")[i].mean()):
-        return False
-    return bool(is_trusted(found)[i])
+def dopants_are_told(found: xr.Dataset) -> np.ndarray:
+    """Whether each refined potential is right and fine enough to say what its dopants are."""
+    if "spectrum_misfit" not in found:
+        return np.zeros(found.sizes["sample"], dtype=bool)
+    told = np.isfinite(array(found, "spectrum_misfit")) & is_trusted(found)
+    if "image_noise" in found:
+        loud = array(found, "image_noise") > QUIET * array(found, "image").mean(axis=(1, 2))
+        told &= ~loud
+    return np.asarray(told)
+
+
+def _dopants(found: xr.Dataset) -> list[list[str]]:
+    """s and N_d of each image with their deviations, empty where they mean nothing."""
+    told = dopants_are_told(found)
+    if told.any():
+        told &= array(found, "spectrum_misfit") <= LIKE_DOPANTS
+    return [
+        [
+            plus_minus(float(array(found, name)[i]), float(array(found, deviation)[i]))
+            if told[i]
+            else ""
+            for i in range(len(told))
+        ]
+        for name, deviation in (
+            ("dopant_spacing_nm", "dopant_spacing_sd_nm"),
+            ("density_per_cm2", "density_sd_per_cm2"),
+        )
+    ]
 
 
 def is_trusted(found: xr.Dataset) -> np.ndarray:
@@ -144,12 +158,6 @@ def noise_misfit(found: xr.Dataset) -> np.ndarray:
     spread = array(found, "image").std(axis=(1, 2))
     share = array(found, "image_noise") / np.where(spread > 0, spread, np.inf)
     return np.asarray(np.nan_to_num(share))
-
-
-def _with_sd(found: xr.Dataset, i: int, name: str, deviation: str) -> str:
-    if not _dopants_are_known(found, i) or array(found, "spectrum_misfit")[i] > LIKE_DOPANTS:
-        return ""
-    return plus_minus(float(array(found, name)[i]), float(array(found, deviation)[i]))
 
 
 def plus_minus(value: float, deviation: float) -> str:
